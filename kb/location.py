@@ -35,7 +35,7 @@ class NotAFile(Exception):
     """The configuration file that was named does not exist."""
 
 
-class Found:
+class ConfigPath:
     """A configuration file.
 
     Attributes:
@@ -54,7 +54,7 @@ class Found:
         self.around = around
 
 
-def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Found | None:
+def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> ConfigPath | None:
     """Find the configuration file in effect; None if there is none.
 
     It is ``config_file``, else ``$KB_CONFIG``, else the nearest ``config.toml`` of kb in the current folder or above,
@@ -74,17 +74,17 @@ def locate(config_file: str | None, environ: Mapping[str, str], cwd: str) -> Fou
         path = joined(cwd, named)
         if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs the client a tenth of its time
             raise NotAFile(named)
-        return Found(path, named=True)
+        return ConfigPath(path, named=True)
     own = user_config_file(os.environ)
     folder = cwd
     while True:
         path = os.path.join(folder, FILE_NAME)  # noqa: PTH118 - see above
         # Above the current folder, for example in /tmp, anyone may have created one.
         if os.path.isfile(path) and (folder == cwd or is_mine(path)) and belongs_to_kb(path):  # noqa: PTH113 - see above
-            return Found(path, around=os.path.realpath(folder) != os.path.realpath(os.path.dirname(own)))  # noqa: PTH120 - see above
+            return ConfigPath(path, around=os.path.realpath(folder) != os.path.realpath(os.path.dirname(own)))  # noqa: PTH120 - see above
         above = os.path.dirname(folder)  # noqa: PTH120 - see above
         if above == folder:
-            return Found(own) if os.path.isfile(own) else None  # noqa: PTH113 - see above
+            return ConfigPath(own) if os.path.isfile(own) else None  # noqa: PTH113 - see above
         folder = above
 
 

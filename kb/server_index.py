@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.store.pairing import Pairing
-    from kb.store.server import Found
+    from kb.store.server import FoundCollection
 
 _STORE_ID: Final = "store id"
 # A call with more records may take longer than a server is waited for.
@@ -137,7 +137,7 @@ class _Source:
             known=self._cached,
         )
 
-    def open(self, found: Found, before_write: Callable[[], None]) -> ChromaIndex:
+    def open(self, found: FoundCollection, before_write: Callable[[], None]) -> ChromaIndex:
         """Open a collection."""
         embedder = self._embedder()
         return self._server.open(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kb.answers.claims import MOST, Checked, check_claims, read_claims
-from kb.answers.language_model import Limits
+from kb.answers.language_model import AnswerLimits
 from kb.answers.prompt import SCHEMA, prompt_of
 from kb.errors import AnswerError, Cancelled
 from kb.records import Step
@@ -62,7 +62,7 @@ def asked_of_model(
         raise Cancelled(f"{model.name} was not asked", "Ask again")
     reply = replace(reply, model=model.name, sent_to=model.host)
     asking.on_step(Step("asking", _about(model, sources)))
-    limits = Limits(time.monotonic() + asking.seconds, asking.tokens, asking.should_stop)
+    limits = AnswerLimits(time.monotonic() + asking.seconds, asking.tokens, asking.should_stop)
     claims: dict[str, Claim] = {}
     dropped, problem, failed = set[str](), "", tuple[str, ...]()
     for number in range(_ROUNDS):

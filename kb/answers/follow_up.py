@@ -11,7 +11,7 @@ import msgspec
 
 from kb.answers.claims import unfenced
 from kb.answers.instructions import addresses_a_model
-from kb.answers.language_model import Limits
+from kb.answers.language_model import AnswerLimits
 from kb.errors import AnswerError
 from kb.records import Prompt
 from kb.search.words import content_words
@@ -168,7 +168,7 @@ def rewritten(
         for asked, answer in turns[-_TURNS:]
     ]
     user = json.dumps({"conversation": said, "question": question}, ensure_ascii=False, indent=1)
-    limits = Limits(time.monotonic() + seconds, _TOKENS, should_stop)
+    limits = AnswerLimits(time.monotonic() + seconds, _TOKENS, should_stop)
     try:
         text = model.write(Prompt(_SYSTEM, user.encode("utf-8", "replace").decode()), _SCHEMA, limits).text
         written = " ".join(msgspec.json.decode(unfenced(text).encode(), type=_Rewritten).question.split())

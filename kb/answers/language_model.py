@@ -43,7 +43,7 @@ _ERROR_NUMBER: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AnswerLimits:
     """How long a model may write.
 
     Attributes:
@@ -84,7 +84,7 @@ class LanguageModel:
         self.name = name
         self.host = host
 
-    def write(self, prompt: Prompt, schema: Mapping[str, Any], limits: Limits) -> Written:
+    def write(self, prompt: Prompt, schema: Mapping[str, Any], limits: AnswerLimits) -> Written:
         """Return what the model writes.
 
         Args:
@@ -121,7 +121,7 @@ class LanguageModel:
         finally:
             given_up.set()
 
-    def _collected(self, chunks: queue.SimpleQueue[str | Exception | _End], limits: Limits) -> Written:
+    def _collected(self, chunks: queue.SimpleQueue[str | Exception | _End], limits: AnswerLimits) -> Written:
         text = ""
         while True:
             if limits.should_stop():

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from kb.api.access import Access
     from kb.api.events import EventBus
-    from kb.api.limits import Limits
+    from kb.api.limits import RequestLimits
     from kb.api.operations import Kind, Operation, Reported, Scope
     from kb.ports import Knowledge, RunningDaemon
 
@@ -135,7 +135,7 @@ class Api:
         self,
         backend: Backend,
         access: Access,
-        limits: Limits,
+        limits: RequestLimits,
         scopes: Collection[Scope],
         mounts: Sequence[Mounted] = (),
     ) -> None:

@@ -22,7 +22,7 @@ _NOT_TEXT: Final = re.compile("[\\ud800-\\udc7f\\udd00-\\udfff\\0]")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """What one server admits.
 
     Attributes:
@@ -51,7 +51,7 @@ class Limits:
 
 
 # The user's own processes, over the socket: what they may ask of a knowledge base that they open themselves.
-LOCAL: Final = Limits(
+LOCAL: Final = RequestLimits(
     body=32_000_000,
     depth=32,
     text=32_000_000,
@@ -64,7 +64,7 @@ LOCAL: Final = Limits(
     listeners=32,
 )
 # Whoever has the token, over TCP.
-NETWORK: Final = Limits(
+NETWORK: Final = RequestLimits(
     body=1_000_000,
     depth=8,
     text=20_000,
@@ -78,7 +78,7 @@ NETWORK: Final = Limits(
 )
 
 
-async def body_of(http: Request, limits: Limits) -> bytes:
+async def body_of(http: Request, limits: RequestLimits) -> bytes:
     """Read the body of a request.
 
     Raises:
@@ -99,7 +99,7 @@ async def body_of(http: Request, limits: Limits) -> bytes:
     return bytes(body)
 
 
-def fields_of_json(body: bytes, limits: Limits) -> dict[str, Any]:
+def fields_of_json(body: bytes, limits: RequestLimits) -> dict[str, Any]:
     """Return the fields of a request from its body; none where that is empty.
 
     Raises:
@@ -116,7 +116,7 @@ def fields_of_json(body: bytes, limits: Limits) -> dict[str, Any]:
     return value
 
 
-def fields_of_query(query: bytes, kind: type, limits: Limits) -> dict[str, Any]:
+def fields_of_query(query: bytes, kind: type, limits: RequestLimits) -> dict[str, Any]:
     """Return the fields of a request from the query of its address; a list is given by repeating its name.
 
     Args:
@@ -148,7 +148,7 @@ def fields_of_query(query: bytes, kind: type, limits: Limits) -> dict[str, Any]:
     return fields
 
 
-def require_within(fields: Mapping[str, Any], limits: Limits, *, long_texts: bool = False) -> None:
+def require_within(fields: Mapping[str, Any], limits: RequestLimits, *, long_texts: bool = False) -> None:
     """Check the sizes in a request, and that its texts are texts.
 
     Args:
@@ -165,7 +165,7 @@ def require_within(fields: Mapping[str, Any], limits: Limits, *, long_texts: boo
         raise Refusal(400, f"limit is more than {limits.hits:,}", "Ask for less")
 
 
-def _check(value: object, limits: Limits, depth: int, text: int) -> None:
+def _check(value: object, limits: RequestLimits, depth: int, text: int) -> None:
     match value:
         case str():
             _check_text(value, text)
@@ -190,7 +190,7 @@ def _check_text(value: str, most: int) -> None:
         raise Refusal(400, "a text has a NUL or half of a surrogate pair", "Send Unicode text")
 
 
-def _too_deep(limits: Limits) -> Refusal:
+def _too_deep(limits: RequestLimits) -> Refusal:
     return Refusal(400, f"the request is nested more than {limits.depth} levels deep", "Send it flatter")
 
 

@@ -18,7 +18,7 @@ from kb.records import FileEvent, IndexProgress, IndexReport
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from kb.api.limits import Limits
+    from kb.api.limits import RequestLimits
     from kb.api.operations import Operation
 
     Schema = dict[str, Any]
@@ -60,7 +60,7 @@ _BOUNDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def document(operations: Iterable[Operation[Any, Any]], limits: Limits, *, token: bool) -> dict[str, Any]:
+def document(operations: Iterable[Operation[Any, Any]], limits: RequestLimits, *, token: bool) -> dict[str, Any]:
     """Return the OpenAPI document of a server.
 
     Args:
@@ -118,7 +118,7 @@ def document(operations: Iterable[Operation[Any, Any]], limits: Limits, *, token
     }
 
 
-def _operation(one: Operation[Any, Any], request: Schema, result: Schema, limits: Limits) -> Schema:
+def _operation(one: Operation[Any, Any], request: Schema, result: Schema, limits: RequestLimits) -> Schema:
     """Return an operation of the document."""
     properties = {name: schema for name, schema in request["properties"].items() if name not in one.without}
     required = [name for name in (*request.get("required", ()), *one.requires) if name in properties]
@@ -248,7 +248,7 @@ def _refusal(description: str) -> Schema:
 # Descriptions and bounds.
 
 
-def _described(schema: Schema, kind: type | None, limits: Limits, *, asked: bool) -> Schema:
+def _described(schema: Schema, kind: type | None, limits: RequestLimits, *, asked: bool) -> Schema:
     """Return the schema of a type with the descriptions from its docstring.
 
     Args:
@@ -280,7 +280,7 @@ def _described(schema: Schema, kind: type | None, limits: Limits, *, asked: bool
     return made
 
 
-def _bound(name: str, schema: Schema, limits: Limits) -> None:
+def _bound(name: str, schema: Schema, limits: RequestLimits) -> None:
     """Put the bounds of a field of a request into its schema, or into the parts of it."""
     for one in schema.get("anyOf", [schema]):
         if one.get("type") == "string" and not one.keys() & {"enum", "format"}:

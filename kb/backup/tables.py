@@ -23,7 +23,7 @@ TableFormat: TypeAlias = Literal["jsonl", "parquet"]
 TABLE_FORMATS: Final[tuple[TableFormat, ...]] = ("jsonl", "parquet")
 
 
-class Record(TypedDict):
+class PassageRow(TypedDict):
     """A passage as a row: what ``kb search --json`` says of a hit, and the metadata of its file.
 
     The columns of a table have its names, in this order.
@@ -53,14 +53,14 @@ class Record(TypedDict):
 class Table(Protocol):
     """A table that is being written."""
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[PassageRow]) -> None:
         """Add rows."""
 
     def close(self) -> None:
         """Write the end. The file stays open."""
 
 
-def record_of(passage: StoredPassage, vector: NDArray[np.float32] | None) -> Record:
+def record_of(passage: StoredPassage, vector: NDArray[np.float32] | None) -> PassageRow:
     """A passage as a row."""
     file = passage.file
     return {
@@ -108,7 +108,7 @@ class _JsonLines:
         self._about = about
         self._encoder = msgspec.json.Encoder()
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[PassageRow]) -> None:
         """Add rows."""
         for record in records:
             vector = record["vector"]
@@ -140,12 +140,12 @@ class _Parquet:
             "last_line": number,
             "vector": pa.list_(pa.float32()),
         }
-        columns = [(name, kinds.get(name, text)) for name in Record.__annotations__]
+        columns = [(name, kinds.get(name, text)) for name in PassageRow.__annotations__]
         self._schema = pa.schema(columns, metadata=dict(about))
         self._table = pa.Table
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[PassageRow]) -> None:
         """Add rows."""
         self._writer.write_table(self._table.from_pylist(list(records), schema=self._schema))
 

@@ -40,10 +40,10 @@ def write_config(target: Path, text: str) -> None:
 def trust_written(session: Session, target: Path) -> None:
     """Trust a configuration that kb has just written for the user, if it needs trust to apply."""
     from kb.config import load
-    from kb.config.find import Place
+    from kb.config.find import ConfigFile
     from kb.config.trust import reaches, trust, writable_by_others
 
-    place = Place(target.resolve(), target, around=True)
+    place = ConfigFile(target.resolve(), target, around=True)
     settings = load(str(place.file), environ={}, cwd=session.client.cwd or None)
     if reaches(settings, place) or writable_by_others(place):
         trust(settings, place, session.client.environ)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConfigFile:
     """A configuration file and how it was found.
 
     Attributes:
@@ -42,7 +42,9 @@ def user_store_path() -> Path:
     return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "store"
 
 
-def look_for(config_file: str | None, environ: Mapping[str, str], here: Path, *, found: bool = False) -> Place | None:
+def look_for(
+    config_file: str | None, environ: Mapping[str, str], here: Path, *, found: bool = False
+) -> ConfigFile | None:
     """Find the configuration file that ``load`` reads; None if there is none.
 
     Args:
@@ -61,7 +63,7 @@ def look_for(config_file: str | None, environ: Mapping[str, str], here: Path, *,
         raise ConfigError(f"{source} names {error}, which is not a file", "Name a config.toml that exists") from error
     if place is None:
         return None
-    return Place(Path(place.file), Path(place.at), around=place.around or (found and bool(config_file)))
+    return ConfigFile(Path(place.file), Path(place.at), around=place.around or (found and bool(config_file)))
 
 
 def find_file(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:

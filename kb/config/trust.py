@@ -29,7 +29,7 @@ from kb.system.users import ROOT, is_group_of_one, user_id
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kb.config.find import Place
+    from kb.config.find import ConfigFile
     from kb.config.settings import Settings
 
 # --- What a configuration uses outside its own folder -------------------------------------------------------------
@@ -94,7 +94,7 @@ class Reach:
         return f"{self.key} = {json.dumps(self.value, ensure_ascii=False)}: {self.place}"
 
 
-def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
+def reaches(settings: Settings, place: ConfigFile) -> tuple[Reach, ...]:
     """Return everything that a configuration uses outside its own folder.
 
     Values from the command line or the environment are the user's own and left out.
@@ -117,7 +117,7 @@ def reaches(settings: Settings, place: Place) -> tuple[Reach, ...]:
     )
 
 
-def _of_file(settings: Settings, place: Place) -> Iterator[Reach]:
+def _of_file(settings: Settings, place: ConfigFile) -> Iterator[Reach]:
     """Yield the file itself if it is a symbolic link to a configuration in another folder."""
     if not _inside(str(settings.base), real_path(str(place.at.parent))):
         yield Reach("file", str(place.at), f"a link to {place.file}")
@@ -306,7 +306,7 @@ class Trusted:
         return "trusted" if _digest(data) == self.sha256 else "changed"
 
 
-def require_owned(place: Place) -> None:
+def require_owned(place: ConfigFile) -> None:
     """Check that a configuration belongs to the user.
 
     Raises:
@@ -319,7 +319,7 @@ def require_owned(place: Place) -> None:
         )
 
 
-def require_trust(settings: Settings, place: Place, data: bytes, environ: Mapping[str, str]) -> None:
+def require_trust(settings: Settings, place: ConfigFile, data: bytes, environ: Mapping[str, str]) -> None:
     """Check that a configuration stays inside its own folder, or is trusted.
 
     Args:
@@ -344,7 +344,7 @@ def require_trust(settings: Settings, place: Place, data: bytes, environ: Mappin
     raise ConfigError(message, f"If you agree with that, trust it: kb config --trust {shell.quote(str(place.file))}")
 
 
-def writable_by_others(place: Place) -> str:
+def writable_by_others(place: ConfigFile) -> str:
     """Say how other users can change a configuration or its folder; empty if they cannot.
 
     On Windows those in the user's profile are the user's alone, and what others may do elsewhere is not looked up.
@@ -368,7 +368,7 @@ def trust_folder(environ: Mapping[str, str]) -> Path:
     return Path(location.trust_folder(environ))
 
 
-def trust(settings: Settings, place: Place, environ: Mapping[str, str]) -> Trusted:
+def trust(settings: Settings, place: ConfigFile, environ: Mapping[str, str]) -> Trusted:
     """Record that a configuration is trusted as it is now, replacing an earlier record.
 
     Args:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kb.config import Settings
-    from kb.config.find import Place
+    from kb.config.find import ConfigFile
     from kb.embedding.encoder import Encoder
     from kb.service.login import Service
     from kb.store.lock import Owner
@@ -124,7 +124,7 @@ class Case:
     # The configuration.
 
     @cached_property
-    def place(self) -> Place | None:
+    def place(self) -> ConfigFile | None:
         """The configuration file in effect, trusted or not; None if there is none.
 
         Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kb.doctor.case import Case
     from kb.doctor.catalog_view import CatalogView
     from kb.doctor.finding import Finding
-    from kb.store.server import Found
+    from kb.store.server import FoundCollection
 
 SECONDS: Final = 60.0
 _NO_SERVER: Final = "the store keeps the vectors itself"
@@ -101,6 +101,6 @@ def _compared(case: Case, view: CatalogView, server: ChromaServer, prefix: str) 
     )
 
 
-def _is_paired(view: CatalogView, found: Found) -> bool:
+def _is_paired(view: CatalogView, found: FoundCollection) -> bool:
     """Whether a collection is the one of the catalog."""
     return PairCheck(lambda: view, lambda _: {}).is_paired(str(found.marks.get(PAIR_KEY, ""))) is True

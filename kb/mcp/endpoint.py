@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import Receive, Scope, Send
 
-    from kb.mcp.sources import Source
+    from kb.mcp.sources import KnowledgeSource
 
 
 class McpEndpoint:
@@ -22,7 +22,7 @@ class McpEndpoint:
         source: Where the knowledge comes from.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: KnowledgeSource) -> None:
         self._source = source
         self._sessions: StreamableHTTPSessionManager | None = None
         self._lock: asyncio.Lock
@@ -62,7 +62,7 @@ class McpEndpoint:
             await self._stop.wait()
 
 
-def _import_sessions() -> Callable[[Source], StreamableHTTPSessionManager]:
+def _import_sessions() -> Callable[[KnowledgeSource], StreamableHTTPSessionManager]:
     from kb.mcp.server import http_sessions
 
     return http_sessions

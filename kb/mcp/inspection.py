@@ -17,7 +17,7 @@ from kb.mcp.tools import answer, asked_again, offered
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kb.mcp.sources import Source
+    from kb.mcp.sources import KnowledgeSource
     from kb.mcp.tools import Outcome, Tool
     from kb.records import KnownFile
 
@@ -49,7 +49,7 @@ class Inspected:
     failed: bool = False
 
 
-def inspect(source: Source, *, write: bool) -> tuple[Inspected, ...]:
+def inspect(source: KnowledgeSource, *, write: bool) -> tuple[Inspected, ...]:
     """Call each tool that only reads with arguments taken from the user's own files."""
     samples = _samples(source)
     return tuple(_inspected(tool, source, samples.get(tool.name)) for tool in offered(write=write))
@@ -61,7 +61,7 @@ def listing_tokens(*, write: bool) -> int:
     return tokens(json.dumps({"tools": definitions}, separators=(",", ":")))
 
 
-def _inspected(tool: Tool, source: Source, arguments: Mapping[str, Any] | None) -> Inspected:
+def _inspected(tool: Tool, source: KnowledgeSource, arguments: Mapping[str, Any] | None) -> Inspected:
     definition = _definition(tool)
     outcome = None if arguments is None or tool.writes else answer(tool, source, Call(), arguments)
     return Inspected(
@@ -88,12 +88,12 @@ def _definition(tool: Tool) -> dict[str, Any]:
     return described(tool).model_dump(by_alias=True, exclude_none=True, mode="json")
 
 
-def _files(source: Source) -> list[KnownFile]:
+def _files(source: KnowledgeSource) -> list[KnownFile]:
     with source.opened(Call()) as kb:
         return kb.documents()
 
 
-def _samples(source: Source) -> dict[str, dict[str, Any]]:
+def _samples(source: KnowledgeSource) -> dict[str, dict[str, Any]]:
     """Return arguments for each tool: the title of a file as a question, and that file."""
     files = asked_again(lambda: _files(source))
     if not files:

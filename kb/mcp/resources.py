@@ -9,7 +9,7 @@ from kb.errors import RequestError
 from kb.mcp.paths import one_line, plain, shown, target_of, uri_of
 
 if TYPE_CHECKING:
-    from kb.mcp.sources import Call, Source
+    from kb.mcp.sources import Call, KnowledgeSource
 
 _PAGE: Final = 100
 _DIGITS: Final = 18
@@ -47,7 +47,7 @@ class ResourcePart:
     rest: str = ""
 
 
-def listed(source: Source, call: Call, cursor: str | None) -> tuple[tuple[FileResource, ...], str | None]:
+def listed(source: KnowledgeSource, call: Call, cursor: str | None) -> tuple[tuple[FileResource, ...], str | None]:
     """Return a page of the files, and the cursor of the next page.
 
     Raises:
@@ -66,7 +66,7 @@ def listed(source: Source, call: Call, cursor: str | None) -> tuple[tuple[FileRe
     return found, str(end) if page and end < len(files) else None
 
 
-def part(source: Source, call: Call, uri: str) -> ResourcePart:
+def part(source: KnowledgeSource, call: Call, uri: str) -> ResourcePart:
     """Return the text that a URI names.
 
     Raises:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mcp.server.context import ServerRequestContext
 
-    from kb.mcp.sources import Source
+    from kb.mcp.sources import KnowledgeSource
     from kb.mcp.tools import Tool
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class FileServer:
         write: Whether the tool that writes notes is offered.
     """
 
-    def __init__(self, source: Source, *, write: bool = False) -> None:
+    def __init__(self, source: KnowledgeSource, *, write: bool = False) -> None:
         self._source = source
         self._tools = {tool.name: tool for tool in offered(write=write)}
         self._limiter: anyio.CapacityLimiter | None = None
@@ -225,7 +225,7 @@ def result_of(outcome: Outcome) -> types.CallToolResult:
     return types.CallToolResult(content=content, structured_content=msgspec.to_builtins(outcome.result))
 
 
-def serve_stdio(source: Source, *, write: bool = False) -> None:
+def serve_stdio(source: KnowledgeSource, *, write: bool = False) -> None:
     """Serve one client on standard input and output, until it closes them."""
     server = FileServer(source, write=write).server()
 
@@ -236,7 +236,7 @@ def serve_stdio(source: Source, *, write: bool = False) -> None:
     anyio.run(run)
 
 
-def http_sessions(source: Source) -> StreamableHTTPSessionManager:
+def http_sessions(source: KnowledgeSource) -> StreamableHTTPSessionManager:
     """Return what answers over Streamable HTTP, with and without sessions; read-only.
 
     It checks no token, Host or Origin: whoever mounts it does.

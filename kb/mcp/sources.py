@@ -67,7 +67,7 @@ class Call:
     cancelled: Callable[[], bool] = lambda: False
 
 
-class Source(Protocol):
+class KnowledgeSource(Protocol):
     """Where the knowledge comes from."""
 
     @property
@@ -88,7 +88,7 @@ class Source(Protocol):
         """Begin an index run, where nothing else does."""
 
 
-def wait_until_built(source: Source, call: Call, seconds: float = _BUILD_SECONDS) -> None:
+def wait_until_built(source: KnowledgeSource, call: Call, seconds: float = _BUILD_SECONDS) -> None:
     """Wait until the index run that is going on has ended, the time is over, or the client has given up."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and not call.cancelled():

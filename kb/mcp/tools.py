@@ -35,7 +35,7 @@ from kb.mcp.schemas import (
     StatusResult,
     arguments_of,
 )
-from kb.mcp.sources import Building, Call, NotReady, Source, wait_until_built
+from kb.mcp.sources import Building, Call, KnowledgeSource, NotReady, wait_until_built
 from kb.mcp.tokens import beginning, shares
 from kb.records import DEFAULT_MODE, Filters, Mode, SearchRequest
 from kb.search.filters import day_of
@@ -81,7 +81,7 @@ class Tool:
     about: str
     takes: type[Arguments]
     gives: type[Result]
-    run: Callable[[Source, Call, Any], Any]
+    run: Callable[[KnowledgeSource, Call, Any], Any]
     tell: Callable[[Any], str]
     writes: bool = False
 
@@ -99,7 +99,7 @@ class Outcome:
     result: Result | None = None
 
 
-def answer(tool: Tool, source: Source, call: Call, values: Mapping[str, Any]) -> Outcome:
+def answer(tool: Tool, source: KnowledgeSource, call: Call, values: Mapping[str, Any]) -> Outcome:
     """Answer a call; an error is an outcome that says what to do next."""
     try:
         asked = arguments_of(values, tool.takes)
@@ -150,7 +150,7 @@ def explained(error: KbError) -> str:
             return f"{message}. Tell the user"
 
 
-def search(source: Source, call: Call, asked: SearchArguments) -> SearchResult:
+def search(source: KnowledgeSource, call: Call, asked: SearchArguments) -> SearchResult:
     """Find the passages nearest to a question.
 
     Raises:
@@ -236,7 +236,7 @@ def _filters(asked: FileFilters, lang: tuple[str, ...] = ()) -> Filters:
     return Filters(paths, asked.tag, asked.since, asked.until, types, lang)
 
 
-def read(source: Source, call: Call, asked: ReadArguments) -> ReadResult:
+def read(source: KnowledgeSource, call: Call, asked: ReadArguments) -> ReadResult:
     """Return the exact text of some lines of a file."""
     with source.opened(call) as kb:
         found = kb.read(named(asked.path), first_line=asked.first_line, last_line=asked.last_line, page=asked.page)
@@ -266,7 +266,7 @@ def _read_result(found: FileText, offset: int, folders: Sequence[str]) -> ReadRe
     )
 
 
-def list_files(source: Source, call: Call, asked: ListArguments) -> ListResult:
+def list_files(source: KnowledgeSource, call: Call, asked: ListArguments) -> ListResult:
     """List the files of the index, sorted by path."""
     folders, filters = source.settings.folder_paths(), _filters(asked)
     with source.opened(call) as kb:
@@ -295,7 +295,7 @@ def _listed(file: KnownFile, folders: Sequence[str]) -> ListedFile:
     )
 
 
-def links(source: Source, call: Call, asked: LinksArguments) -> LinksResult:
+def links(source: KnowledgeSource, call: Call, asked: LinksArguments) -> LinksResult:
     """Return the links of a file, and those to it."""
     folders = source.settings.folder_paths()
     with source.opened(call) as kb:
@@ -321,7 +321,7 @@ def _incoming(one: ResolvedLink, folders: Sequence[str]) -> FoundLink:
     return FoundLink("to", shown(one.source, folders), one.link.line, plain(one.problem))
 
 
-def status(source: Source, call: Call, _asked: Arguments) -> StatusResult:
+def status(source: KnowledgeSource, call: Call, _asked: Arguments) -> StatusResult:
     """Tell what is indexed, and how up to date it is."""
     folders = tuple(map(plain, source.settings.folder_paths()))
     try:
@@ -345,7 +345,7 @@ def status(source: Source, call: Call, _asked: Arguments) -> StatusResult:
     )
 
 
-def note(source: Source, call: Call, asked: NoteArguments) -> NoteResult:
+def note(source: KnowledgeSource, call: Call, asked: NoteArguments) -> NoteResult:
     """Write a new note and index it."""
     folders = source.settings.folder_paths()
     with source.opened(call) as kb:

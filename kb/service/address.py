@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
-    from kb.location import Found
+    from kb.location import ConfigPath
 
 # Incremented when the daemon and an older client no longer understand each other.
 PROTOCOL: Final = 1
@@ -127,7 +127,7 @@ def store_of(line: CommandLine, environ: Mapping[str, str], cwd: str, *, toleran
     return store
 
 
-def _content(found: Found) -> bytes:
+def _content(found: ConfigPath) -> bytes:
     """What is in a configuration file.
 
     Raises:

@@ -26,7 +26,7 @@ from kb.system.clocks import seconds_asleep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kb.store.server import Found
+    from kb.store.server import FoundCollection
 
 SECONDS: Final = 30.0
 """How long a lease holds without being renewed."""
@@ -41,13 +41,13 @@ _LOOKS: Final = 20
 class Collections(Protocol):
     """The collections of a server."""
 
-    def found(self, prefix: str) -> list[Found]:
+    def found(self, prefix: str) -> list[FoundCollection]:
         """Those whose names begin with a prefix, by name."""
 
     def make_empty(self, name: str, marks: Mapping[str, str | int]) -> None:
         """Create one; raises ``NameTaken`` if it exists."""
 
-    def mark(self, one: Found, marks: Mapping[str, str | int]) -> bool:
+    def mark(self, one: FoundCollection, marks: Mapping[str, str | int]) -> bool:
         """Replace the marks of one; returns whether it is still there."""
 
     def delete(self, name: str) -> None:
@@ -76,7 +76,7 @@ def _now() -> float:
 class _Seen:
     """A lease of another process, and since when it was seen unchanged."""
 
-    lease: Found
+    lease: FoundCollection
     since: float
 
 
@@ -106,7 +106,7 @@ class Lease:
         self._seconds = seconds
         self._clock = clock
         self._owner = uuid.uuid4().hex
-        self._own: Found | None = None
+        self._own: FoundCollection | None = None
         self._beat = 0
         self._until = 0.0
         self._taken_by = ""
@@ -189,7 +189,7 @@ class Lease:
                 return
             time.sleep(self._seconds / _LOOKS)
 
-    def _made(self, before: Found | None) -> bool:
+    def _made(self, before: FoundCollection | None) -> bool:
         """Make the lease that follows another one; returns whether this process was the one to make it."""
         name = f"{self._prefix}{self._number(before) + 1:06d}"
         began = self._clock()
@@ -207,7 +207,7 @@ class Lease:
             self._server.delete(old.name)
         return True
 
-    def _number(self, lease: Found | None) -> int:
+    def _number(self, lease: FoundCollection | None) -> int:
         digits = "" if lease is None else lease.name.removeprefix(self._prefix)
         return int(digits) if digits.isascii() and digits.isdigit() else 0
 
@@ -259,10 +259,10 @@ class Lease:
                 except StoreError:
                     return
 
-    def _is_own(self, lease: Found) -> bool:
+    def _is_own(self, lease: FoundCollection) -> bool:
         return lease.marks.get(OWNER_KEY) == self._owner
 
-    def _busy(self, lease: Found) -> StoreBusy:
+    def _busy(self, lease: FoundCollection) -> StoreBusy:
         return StoreBusy(
             f"kb on {_host(lease)} writes to {self._what()}",
             "Stop it there, or set store.collection to another name here",
@@ -277,9 +277,9 @@ class Lease:
         return f"the collections {self._prefix.removesuffix('lease-')}* of the Chroma server"
 
 
-def _beat(lease: Found) -> object:
+def _beat(lease: FoundCollection) -> object:
     return lease.marks.get(BEAT_KEY)
 
 
-def _host(lease: Found) -> str:
+def _host(lease: FoundCollection) -> str:
     return str(lease.marks.get(HOST_KEY, "another machine"))

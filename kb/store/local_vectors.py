@@ -39,7 +39,7 @@ class OpenIndex(Protocol):
         """The index in a directory; with ``create``, in a new and empty one."""
 
 
-class Source(Protocol):
+class GenerationSource(Protocol):
     """Opens, probes and fills generations of the vector index."""
 
     def open(self, directory: str, *, create: bool) -> ClosableIndex:
@@ -123,7 +123,9 @@ class LocalVectors:
         warn: Called with a sentence for the user.
     """
 
-    def __init__(self, generations: Generations, source: Source, pairing: Pairing, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, generations: Generations, source: GenerationSource, pairing: Pairing, warn: Callable[[str], None]
+    ) -> None:
         self._generations = generations
         self._source = source
         self._pairing = pairing

@@ -72,7 +72,7 @@ class ServerAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCollection:
     """A collection on the server.
 
     Attributes:
@@ -112,14 +112,14 @@ class ChromaServer:
         with self._translated():
             return str(self._connected().get_version())
 
-    def found(self, prefix: str) -> list[Found]:
+    def found(self, prefix: str) -> list[FoundCollection]:
         """The collections whose names begin with a prefix, by name."""
-        found: list[Found] = []
+        found: list[FoundCollection] = []
         with self._translated():
             client = self._connected()
             while True:
                 page = client.list_collections(limit=_LIST_PAGE, offset=len(found))
-                found += [Found(one.name, str(one.id), one.metadata or {}) for one in page]
+                found += [FoundCollection(one.name, str(one.id), one.metadata or {}) for one in page]
                 if len(page) < _LIST_PAGE:
                     break
         return sorted((one for one in found if one.name.startswith(prefix)), key=lambda one: one.name)
@@ -133,7 +133,7 @@ class ChromaServer:
         with self._translated():
             self._connected().create_collection(name, metadata=dict(marks), embedding_function=None)
 
-    def mark(self, one: Found, marks: Mapping[str, str | int]) -> bool:
+    def mark(self, one: FoundCollection, marks: Mapping[str, str | int]) -> bool:
         """Replace the marks of a collection; returns whether it is still there, and not another of its name."""
         with self._translated():
             try:
@@ -179,7 +179,7 @@ class ChromaServer:
         return self._index(made, pace, known)
 
     def open(
-        self, found: Found, *, fingerprint: str, dimension: int, pace: Pace, known: Known | None = None
+        self, found: FoundCollection, *, fingerprint: str, dimension: int, pace: Pace, known: Known | None = None
     ) -> ChromaIndex:
         """Open a collection with vectors.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kb.store.lease import Collections
     from kb.store.pairing import Pairing
-    from kb.store.server import Found, ServerAddress
+    from kb.store.server import FoundCollection, ServerAddress
 
 STORE_KEY: Final = "kb_store"
 PAIR_KEY: Final = "kb_generation"
@@ -29,7 +29,7 @@ LEASE: Final = "lease-"
 _NUMBER: Final = re.compile(r"\d{4,9}")
 
 
-class Record(Protocol):
+class GenerationCatalog(Protocol):
     """The part of the catalog that says which generation is its own."""
 
     def generation(self) -> str | None:
@@ -55,7 +55,7 @@ class ServerGenerations:
         self,
         server: Collections,
         address: ServerAddress,
-        record: Record,
+        record: GenerationCatalog,
         pairing: Pairing,
         *,
         place: str,
@@ -69,11 +69,11 @@ class ServerGenerations:
         self._place = place
         self._takes_over = takes_over
 
-    def found(self) -> list[Found]:
+    def found(self) -> list[FoundCollection]:
         """All collections of this name: generations, of whatever store, and leases."""
         return self._server.found(self._prefix)
 
-    def in_service(self, found: Sequence[Found]) -> Found:
+    def in_service(self, found: Sequence[FoundCollection]) -> FoundCollection:
         """The collection that the catalog names.
 
         Raises:
@@ -89,7 +89,7 @@ class ServerGenerations:
             raise StoreDamaged(f"the vector index at {self._url} belongs to another catalog", "Run kb index")
         return one
 
-    def refuse_foreign(self, found: Sequence[Found]) -> None:
+    def refuse_foreign(self, found: Sequence[FoundCollection]) -> None:
         """Check that no other store has its vectors in collections of these names.
 
         Raises:
@@ -106,7 +106,7 @@ class ServerGenerations:
                     "Set store.collection to another name; if that store is given up, kb index --take-over replaces it",
                 )
 
-    def next_name(self, found: Sequence[Found]) -> str:
+    def next_name(self, found: Sequence[FoundCollection]) -> str:
         """A name for the next generation, with a higher number than all others."""
         numbers = [self._number_of(one.name) for one in found]
         numbers.append(self._number_of(self._record.generation() or ""))
@@ -128,7 +128,7 @@ class ServerGenerations:
             self._server.mark(made, {**made.marks, STATE_KEY: IN_SERVICE})
         self.delete_others(found, name)
 
-    def delete_others(self, found: Sequence[Found], name: str) -> None:
+    def delete_others(self, found: Sequence[FoundCollection], name: str) -> None:
         """Delete the generations that are not in service, such as one that was not filled to the end."""
         for one in found:
             if one.name != name and self._number_of(one.name):

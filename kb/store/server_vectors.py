@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kb.store.chroma import ChromaIndex
     from kb.store.lease import Lease
     from kb.store.pairing import Pairing
-    from kb.store.server import Found, ServerAddress
+    from kb.store.server import FoundCollection, ServerAddress
     from kb.store.server_generations import ServerGenerations
 
 CHECK_SECONDS: Final = 60.0
@@ -76,13 +76,13 @@ class Sendable:
     lacking: Sequence[int]
 
 
-class Source(Protocol):
+class CollectionSource(Protocol):
     """Makes and fills collections, from catalog and embedding cache."""
 
     def make(self, name: str, marks: Mapping[str, str | int], before_write: Callable[[], None]) -> ChromaIndex:
         """Create a collection; raises ``NameTaken`` if it exists."""
 
-    def open(self, found: Found, before_write: Callable[[], None]) -> ChromaIndex:
+    def open(self, found: FoundCollection, before_write: Callable[[], None]) -> ChromaIndex:
         """Open a collection."""
 
     def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
@@ -147,7 +147,7 @@ class ServerVectors:
     def __init__(
         self,
         server: Server,
-        source: Source,
+        source: CollectionSource,
         *,
         generations: ServerGenerations,
         pairing: Pairing,
@@ -405,7 +405,7 @@ class ServerVectors:
             sent += len(ids)
         return sent
 
-    def _built(self, found: Sequence[Found], should_stop: Callable[[], bool]) -> str:
+    def _built(self, found: Sequence[FoundCollection], should_stop: Callable[[], bool]) -> str:
         """Fill a new collection, switch to it, and delete all others; returns its name."""
         name, id_ = self._generations.next_name(found), new_id()
         index = self._source.make(name, self._generations.marks(id_), self._lease.require)

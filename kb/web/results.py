@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlaceLink:
     """A link to a place in a document: its label and its address."""
 
     label: str
@@ -63,8 +63,8 @@ class Result:
     tags: tuple[str, ...]
     day: str
     changed: bool
-    duplicates: tuple[Place, ...]
-    embedded_in: tuple[Place, ...]
+    duplicates: tuple[PlaceLink, ...]
+    embedded_in: tuple[PlaceLink, ...]
     chosen: bool
     file: str
 
@@ -74,7 +74,7 @@ class Notice:
     """A sentence about an answer, with a link to what helps."""
 
     text: str
-    link: Place | None = None
+    link: PlaceLink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +146,13 @@ def _result(hit: Hit, query: Query, words: Words, folders: Sequence[str]) -> Res
         day=day_of(file).isoformat(),
         changed=hit.changed,
         duplicates=tuple(
-            Place(f"{shown_path(one.passage.file, folders)}, {text.where(one.passage)}", at_passage(query, one.passage))
+            PlaceLink(
+                f"{shown_path(one.passage.file, folders)}, {text.where(one.passage)}", at_passage(query, one.passage)
+            )
             for one in hit.duplicates
         ),
         embedded_in=tuple(
-            Place(shown_path(note, folders), query.address("/read", file=path_of(note), line=0, page=0))
+            PlaceLink(shown_path(note, folders), query.address("/read", file=path_of(note), line=0, page=0))
             for note in hit.embedded_in
         ),
         chosen=open_here,
@@ -163,20 +165,20 @@ def _notices(answer: Answer, query: Query) -> list[Notice]:
     found = []
     if answer.weak:
         if answer.hits:
-            found.append(Notice(text.TEXT["weak_shown"], Place(text.TEXT["weak_hide"], query.address(weak=False))))
+            found.append(Notice(text.TEXT["weak_shown"], PlaceLink(text.TEXT["weak_hide"], query.address(weak=False))))
         else:
-            found.append(Notice(text.TEXT["weak"], Place(text.TEXT["weak_show"], query.address(weak=True))))
+            found.append(Notice(text.TEXT["weak"], PlaceLink(text.TEXT["weak_show"], query.address(weak=True))))
     elif not answer.hits and not answer.unmatched:
         found.append(Notice(_nothing(answer)))
     if answer.elsewhere:
         found.append(Notice(text.TEXT["elsewhere"]))
     if below := text.below_line(answer):
-        found.append(Notice(below, Place(text.TEXT["weak_show"], query.address(weak=True))))
+        found.append(Notice(below, PlaceLink(text.TEXT["weak_show"], query.address(weak=True))))
     found += [Notice(one) for one in (text.unfamiliar_line(answer), text.parts_line(answer)) if one]
     found += [Notice(one) for one in text.unmatched_lines(answer.unmatched)]
     if found and (other := text.by_mode(answer)):
         mode, label = other
-        found[-1] = Notice(found[-1].text, Place(text.TEXT[label], query.address(mode=mode.value)))
+        found[-1] = Notice(found[-1].text, PlaceLink(text.TEXT[label], query.address(mode=mode.value)))
     if not answer.hits and (wider := _wider(answer, query)):
         found.append(wider)
     return found
@@ -188,12 +190,12 @@ def _wider(answer: Answer, query: Query) -> Notice | None:
     The way out of a selection of files stands above the results, whether there are any or not.
     """
     if replace(query, within="").narrows:
-        return Notice(text.TEXT["narrowed"], Place(text.TEXT["within_clear"], query.without_filters().address()))
+        return Notice(text.TEXT["narrowed"], PlaceLink(text.TEXT["within_clear"], query.without_filters().address()))
     read = answer.read_as
     words = (read.text or " ".join(read.phrases)) if read and (read.phrases or read.filters or read.without) else ""
     if not words:
         return None
-    return Notice(text.TEXT["operators"], Place(text.TEXT["words_alone"], query.address(q=words)))
+    return Notice(text.TEXT["operators"], PlaceLink(text.TEXT["words_alone"], query.address(q=words)))
 
 
 def _nothing(answer: Answer) -> str:

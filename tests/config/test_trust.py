@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kb.config import load, user_config_path
-from kb.config.find import Place, belongs_to_kb, look_for, read_config
+from kb.config.find import ConfigFile, belongs_to_kb, look_for, read_config
 from kb.config.schema import fields
 from kb.config.trust import REACHING, STAYING, all_trusted, distrust, is_too_broad, trust
 from kb.errors import ConfigError
@@ -261,7 +261,7 @@ def test_trust_is_never_kept_in_current_folder(world: Path) -> None:
     configured(world / "came", '[folders]\npaths = ["../private"]\n')
     place = look_for(None, os.environ, world / "came")
     assert place is not None
-    assert place == Place(world / "came" / "config.toml", world / "came" / "config.toml", around=True)
+    assert place == ConfigFile(world / "came" / "config.toml", world / "came" / "config.toml", around=True)
     environ = {**os.environ, "XDG_STATE_HOME": "state"}
 
     trust(load(str(place.file), environ={}), place, environ)

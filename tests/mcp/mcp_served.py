@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mcp_types import CallToolResult
 
-    from kb.mcp.sources import Source
+    from kb.mcp.sources import KnowledgeSource
     from kb.ports import Knowledge
 
 ERAS = ("legacy", "2026-07-28")
@@ -69,7 +69,9 @@ def held(kb: LocalKnowledgeBase, status: dict[str, Any] | None = None) -> HeldSo
     return HeldSource(lambda: kb.settings, using, lambda: status or {})
 
 
-def asked(source: Source, ask: Callable[[Client], Awaitable[Any]], *, mode: str = "auto", write: bool = False) -> Any:
+def asked(
+    source: KnowledgeSource, ask: Callable[[Client], Awaitable[Any]], *, mode: str = "auto", write: bool = False
+) -> Any:
     """What a client in this process gets for a request."""
 
     async def run() -> Any:
@@ -100,7 +102,7 @@ def answered(result: CallToolResult) -> Answered:
     return Answered(content.text, result.structured_content or {}, result.is_error)
 
 
-def called(source: Source, tool: str, *, write: bool = False, **arguments: object) -> Answered:
+def called(source: KnowledgeSource, tool: str, *, write: bool = False, **arguments: object) -> Answered:
     """The result of a tool; the client checks it against the tool's output schema."""
 
     async def ask(client: Client) -> CallToolResult:

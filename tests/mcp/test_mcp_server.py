@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kb.app import LocalKnowledgeBase
     from kb.config import Settings
-    from kb.mcp.sources import Source
+    from kb.mcp.sources import KnowledgeSource
     from kb.ports import Knowledge
 
 
@@ -53,7 +53,7 @@ def short_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def source(kb: LocalKnowledgeBase) -> Source:
+def source(kb: LocalKnowledgeBase) -> KnowledgeSource:
     """Where the tools get their knowledge from."""
     return held(kb)
 
@@ -63,7 +63,7 @@ async def _listed(client: Client) -> ListToolsResult:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_tools_are_few_annotated_and_always_in_the_same_order(source: Source, era: str) -> None:
+def test_tools_are_few_annotated_and_always_in_the_same_order(source: KnowledgeSource, era: str) -> None:
     """Five tools that only read; a sixth writes, where that is allowed."""
     reading, writing = (asked(source, _listed, mode=era, write=write).tools for write in (False, True))
 
@@ -81,7 +81,7 @@ def test_list_of_tools_is_short() -> None:
     assert listing_tokens(write=False) < listing_tokens(write=True) <= 1_500
 
 
-def test_new_era_says_how_long_the_tools_last(source: Source) -> None:
+def test_new_era_says_how_long_the_tools_last(source: KnowledgeSource) -> None:
     """Lists carry how long, and for whom, they may be kept."""
     found = asked(source, _listed, mode="2026-07-28")
 
@@ -90,7 +90,7 @@ def test_new_era_says_how_long_the_tools_last(source: Source) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_both_eras_get_the_same_answer(source: Source, era: str) -> None:
+def test_both_eras_get_the_same_answer(source: KnowledgeSource, era: str) -> None:
     """With and without a handshake, text and structure are the same but for the mark around texts."""
 
     async def ask(client: Client) -> CallToolResult:
@@ -102,13 +102,13 @@ def test_both_eras_get_the_same_answer(source: Source, era: str) -> None:
     assert "the fuse box hangs in the cellar" in found.content[0].text
 
 
-def test_note_is_not_offered_unless_allowed(source: Source) -> None:
+def test_note_is_not_offered_unless_allowed(source: KnowledgeSource) -> None:
     """Without --write there is no such tool, whatever a client sends."""
     with pytest.raises(MCPError, match="no tool 'note'"):
         called(source, "note", text="x")
 
 
-def test_resources_are_listed_and_read(source: Source, kb: LocalKnowledgeBase) -> None:
+def test_resources_are_listed_and_read(source: KnowledgeSource, kb: LocalKnowledgeBase) -> None:
     """Every file has a percent-encoded URI, under which its exact text is read, whole or by lines."""
 
     async def ask(client: Client) -> tuple[Any, ...]:
@@ -129,7 +129,7 @@ def test_resources_are_listed_and_read(source: Source, kb: LocalKnowledgeBase) -
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "\u0663", "9" * 5_000])
-def test_cursors_that_no_page_gave_are_refused(source: Source, cursor: str) -> None:
+def test_cursors_that_no_page_gave_are_refused(source: KnowledgeSource, cursor: str) -> None:
     """The client is told to begin again, however many digits there are."""
 
     async def ask(client: Client) -> Any:
@@ -171,7 +171,7 @@ def test_resources_come_in_pages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "uri", ["kb:///etc/passwd", "file:///etc/passwd", "kb://../x", "kb://plain.txt#x", "kb://%00", "KB://../x"]
 )
-def test_other_resources_are_refused(source: Source, uri: str) -> None:
+def test_other_resources_are_refused(source: KnowledgeSource, uri: str) -> None:
     """What is not in the index has no text, and the error says what to do."""
 
     async def ask(client: Client) -> Any:
@@ -182,7 +182,7 @@ def test_other_resources_are_refused(source: Source, uri: str) -> None:
     assert "search or list" in str(refused.value) or "percent-encoded" in str(refused.value)
 
 
-def test_capitals_in_the_scheme_mean_the_same(source: Source, kb: LocalKnowledgeBase) -> None:
+def test_capitals_in_the_scheme_mean_the_same(source: KnowledgeSource, kb: LocalKnowledgeBase) -> None:
     """A client that normalizes URIs reads the same file."""
     (folder,) = kb.settings.folder_paths()
 
@@ -196,7 +196,7 @@ def test_capitals_in_the_scheme_mean_the_same(source: Source, kb: LocalKnowledge
 class Slow:
     """A source that reports progress, and waits until the call is cancelled."""
 
-    def __init__(self, source: Source, waits: float) -> None:
+    def __init__(self, source: KnowledgeSource, waits: float) -> None:
         self.settings = source.settings
         self.cancelled = threading.Event()
         self._source = source
@@ -225,7 +225,7 @@ class Slow:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_progress_rises(source: Source, era: str) -> None:
+def test_progress_rises(source: KnowledgeSource, era: str) -> None:
     """A client that asks for progress gets rising numbers, with what is being done."""
     told: list[tuple[float, float | None, str | None]] = []
 
@@ -241,7 +241,7 @@ def test_progress_rises(source: Source, era: str) -> None:
     assert sorted({done for done, _, _ in told}) == [done for done, _, _ in told]
 
 
-def test_cancelled_call_stops(source: Source) -> None:
+def test_cancelled_call_stops(source: KnowledgeSource) -> None:
     """What works for a client that has given up is told to stop."""
     slow = Slow(source, 30)
 
@@ -259,7 +259,7 @@ def test_cancelled_call_stops(source: Source) -> None:
 class Broken:
     """A source with a fault."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: KnowledgeSource) -> None:
         self.settings = source.settings
 
     def opened(self, _call: Call) -> Any:
@@ -273,7 +273,7 @@ class Broken:
         """Nothing."""
 
 
-def test_a_fault_of_kb_does_not_end_the_session(source: Source, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_kb_does_not_end_the_session(source: KnowledgeSource, caplog: pytest.LogCaptureFixture) -> None:
     """It is a result that names it, with the traceback in the log alone."""
     found = called(Broken(source), "status")
 
@@ -347,9 +347,9 @@ def test_daemon_that_dies_is_reported_and_started_again(kb: LocalKnowledgeBase, 
     assert starts.starts == 2
 
 
-def test_without_a_configuration_the_tools_say_what_to_do(source: Source) -> None:
+def test_without_a_configuration_the_tools_say_what_to_do(source: KnowledgeSource) -> None:
     """Tools and resources are served; each call looks for a configuration again, and answers once there is one."""
-    there: list[Source] = []
+    there: list[KnowledgeSource] = []
 
     def make() -> Any:
         if not there:
@@ -384,7 +384,7 @@ def test_cancelled_wait_for_a_daemon_ends(kb: LocalKnowledgeBase, short_runtime:
         pass
 
 
-def test_server_is_named(source: Source) -> None:
+def test_server_is_named(source: KnowledgeSource) -> None:
     """The client sees name, version and instructions, which say that texts are data."""
     server = FileServer(source).server()
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_keywords import change, stored
 
 from kb.store import bm25
 from kb.store.catalog import SqliteCatalog
 from kb.store.postings import RANGE
-from tests.store.test_keywords import change, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

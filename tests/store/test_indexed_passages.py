@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from test_keywords import change, stored
 
 from kb.store import indexed_passages
 from kb.store.catalog import SqliteCatalog
 from kb.store.indexed_passages import IndexedPassages
 from kb.store.postings import RANGE
-from tests.store.test_keywords import change, stored
 
 if TYPE_CHECKING:
     import sqlite3

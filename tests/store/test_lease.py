@@ -11,7 +11,7 @@ import pytest
 
 from kb.errors import StoreBusy, StoreError
 from kb.store.lease import Lease
-from kb.store.server import ChromaServer, Found, NameTaken, ServerAddress
+from kb.store.server import ChromaServer, FoundCollection, NameTaken, ServerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -159,9 +159,9 @@ class SlowToList:
 
     def __init__(self, refusals: int) -> None:
         self.refusals = refusals
-        self.made: list[Found] = []
+        self.made: list[FoundCollection] = []
 
-    def found(self, _prefix: str) -> list[Found]:
+    def found(self, _prefix: str) -> list[FoundCollection]:
         """What was made."""
         return list(self.made)
 
@@ -174,9 +174,9 @@ class SlowToList:
         self.refusals -= 1
         if self.refusals >= 0:
             raise NameTaken("taken", "Try again")
-        self.made.append(Found(name, name, marks))
+        self.made.append(FoundCollection(name, name, marks))
 
-    def mark(self, _one: Found, _marks: Mapping[str, str | int]) -> bool:
+    def mark(self, _one: FoundCollection, _marks: Mapping[str, str | int]) -> bool:
         """It is there."""
         return True
 

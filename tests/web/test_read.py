@@ -16,7 +16,7 @@ from kb.records import FileStat, KnownFile
 from kb.web import pictures
 from kb.web.documents import notebook, read
 from kb.web.documents.markdown import markdown
-from kb.web.documents.markup import Source, linked_text
+from kb.web.documents.markup import Excerpt, linked_text
 from kb.web.documents.org import org
 from kb.web.pdf_page import Drawn, Wanted
 
@@ -101,7 +101,7 @@ def test_what_follows_an_address_is_read_once() -> None:
 def test_names_of_headings_are_distinct() -> None:
     """Those that end in a number and those that are numbered do not meet; one without letters has none."""
     file = KnownFile(1, "/notes", "a.md", FileStat(0, 0, 0, 0, 0), b"", 0, "done")
-    html = markdown(Source(file, "# A\n\n# A 1\n\n# A\n\n# A\n\n# !\n"))
+    html = markdown(Excerpt(file, "# A\n\n# A 1\n\n# A\n\n# A\n\n# !\n"))
     assert re.findall(r' id="([^"]*)"', html) == ["a", "a-1", "a-2", "a-3"]
 
 
@@ -209,9 +209,9 @@ def test_org_lists_without_end() -> None:
     assert html.count("<ul>") == html.count("</ul>") < 50
 
 
-def org_source(text: str) -> Source:
+def org_source(text: str) -> Excerpt:
     """A text of an Org file."""
-    return Source(KnownFile(1, "/notes", "a.org", FileStat(0, 0, 0, 0, 0), b"", 0, "done"), text)
+    return Excerpt(KnownFile(1, "/notes", "a.org", FileStat(0, 0, 0, 0, 0), b"", 0, "done"), text)
 
 
 def test_code(browser: Browser, files: Path) -> None:

@@ -19,7 +19,7 @@ from kb.errors import ConfigError
 if TYPE_CHECKING:
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.config.find import Place
+    from kb.config.find import ConfigFile
     from kb.config.trust import Trusted
 
 
@@ -125,14 +125,14 @@ def distrust_file(session: Session, named: str | None, *, as_json: bool) -> int:
     return 0 if done else 1
 
 
-def _place(session: Session, named: str | None, *, missing: str) -> Place:
+def _place(session: Session, named: str | None, *, missing: str) -> ConfigFile:
     """The configuration file that was named, else the one in effect here.
 
     Raises:
         ConfigError: There is none.
     """
     from kb.config import look_for, user_config_path, why_none
-    from kb.config.find import Place
+    from kb.config.find import ConfigFile
 
     if named is None:
         found = look_for(session.config_file, session.client.environ, Path(session.client.cwd), found=session.found)
@@ -142,7 +142,7 @@ def _place(session: Session, named: str | None, *, missing: str) -> Place:
     file = _named(session, named)
     if not file.is_file():
         raise ConfigError(f"{file} is not a file", "Name a config.toml: kb config --trust FILE")
-    return Place(file.resolve(), file, around=file.resolve() != user_config_path().resolve())
+    return ConfigFile(file.resolve(), file, around=file.resolve() != user_config_path().resolve())
 
 
 def _named(session: Session, named: str) -> Path:

@@ -26,7 +26,7 @@ _LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class NumberedQuote:
     """A quote with its number and the hit that it stands in."""
 
     number: int
@@ -34,10 +34,12 @@ class Source:
     hit: Hit
 
 
-def sources_of(reply: Reply) -> list[Source]:
+def sources_of(reply: Reply) -> list[NumberedQuote]:
     """Return the quotes of a reply, numbered in their order; a quote that is used twice has one number."""
     hits = {hit.rank: hit for hit in reply.answer.hits}
-    return [Source(number, quote, hits[quote.rank]) for number, quote in enumerate(dict.fromkeys(reply.quotes), 1)]
+    return [
+        NumberedQuote(number, quote, hits[quote.rank]) for number, quote in enumerate(dict.fromkeys(reply.quotes), 1)
+    ]
 
 
 def cited(reply: Reply) -> Answer:
@@ -105,7 +107,7 @@ def reasons_text(reply: Reply, style: OutputStyle) -> str:
     return page.text()
 
 
-def _write_source(page: HitRenderer, source: Source, style: OutputStyle, *, quoted: bool) -> None:
+def _write_source(page: HitRenderer, source: NumberedQuote, style: OutputStyle, *, quoted: bool) -> None:
     """Write the number, place and score of a source, and what it is of."""
     passage = source.hit.passage
     path = absolute(passage.file.folder, passage.file.path)
@@ -124,13 +126,13 @@ def _write_source(page: HitRenderer, source: Source, style: OutputStyle, *, quot
         page.sentence(f"“{one_line(source.quote.text)}”", "", Words(), indent=_INDENT)
 
 
-def place_of(source: Source) -> str:
+def place_of(source: NumberedQuote) -> str:
     """Return where in its file a quote is: its line, or the place of its passage, such as a page."""
     passage = source.hit.passage
     return str(source.quote.line) if passage.exact else where(passage)
 
 
-def _score(source: Source) -> float | None:
+def _score(source: NumberedQuote) -> float | None:
     """Return the cosine of a quote, else that of its passage; None where both have none yet."""
     return source.hit.score if source.quote.cosine is None else source.quote.cosine
 
@@ -195,7 +197,7 @@ def reply_object(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _source_object(source: Source) -> dict[str, Any]:
+def _source_object(source: NumberedQuote) -> dict[str, Any]:
     passage = source.hit.passage
     return {
         "number": source.number,

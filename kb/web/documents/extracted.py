@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from kb.web.documents.markup import HIT, Source, linked_text, visible
+from kb.web.documents.markup import HIT, Excerpt, linked_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?::\d\d)?")
 _PARAGRAPHS: Final = re.compile(r"\n[ \t]*\n")
 
 
-def extracted(source: Source, passages: Sequence[StoredPassage]) -> str:
+def extracted(source: Excerpt, passages: Sequence[StoredPassage]) -> str:
     """Return passages of a document as HTML, to be sanitized: one section a place, such as a slide or a chapter."""
     sheet = source.file.kind == "sheet"
     write = _rows if sheet else _prose
@@ -34,7 +34,7 @@ def _place(name: str) -> str:
     return f'<p class="place">{escape(visible(name))}</p>' if name else ""
 
 
-def text(source: Source) -> str:
+def text(source: Excerpt) -> str:
     """Return plain text as HTML: its lines as they are."""
     lines = "".join(
         f'<span class="{source.classes("line", number, number)}" data-line="{number}">{linked_text(line)}\n</span>'
@@ -43,7 +43,7 @@ def text(source: Source) -> str:
     return f'<div class="text">{lines}</div>'
 
 
-def table(source: Source) -> str:
+def table(source: Excerpt) -> str:
     """Return comma-separated values as an HTML table, with the number of the line before each row."""
     lines = visible(source.text).split("\n")
     delimiter = max(",;\t|", key=lambda one: sum(line.count(one) for line in lines[:20]))
@@ -76,7 +76,7 @@ def _sheet_of(passage: StoredPassage) -> str:
     return passage.heading[0] if passage.heading else passage.place
 
 
-def _rows(source: Source, passages: Iterable[StoredPassage]) -> str:
+def _rows(source: Excerpt, passages: Iterable[StoredPassage]) -> str:
     """Write the rows of a sheet: their lines say the name of the column before each value, where it has one."""
     lines = [(number, line) for one in passages for number, line in _lines(one) if line.strip()]
     parsed = [(number, _cells(line)) for number, line in lines if _CELL in line or _NAMED.fullmatch(line)]
@@ -105,12 +105,12 @@ def _cells(line: str) -> Mapping[str, str]:
     return cells
 
 
-def _prose(source: Source, passages: Iterable[StoredPassage]) -> str:
+def _prose(source: Excerpt, passages: Iterable[StoredPassage]) -> str:
     """Write passages as paragraphs; the first line of a section is its heading, headers of a mail are a list."""
     return "".join(part for passage in passages for part in _blocks(source, passage))
 
 
-def _blocks(source: Source, passage: StoredPassage) -> Iterator[str]:
+def _blocks(source: Excerpt, passage: StoredPassage) -> Iterator[str]:
     hit = source.is_marked(passage.first_line, passage.last_line)
     classes = f' class="{HIT}"' if hit else ""
     number = passage.first_line

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from kb.web.documents.markup import HIT, IN, RASTER, Source, link, linked_text, visible
+from kb.web.documents.markup import HIT, IN, RASTER, Excerpt, link, linked_text, visible
 from kb.web.documents.source import fenced
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _NOT_SLUG: Final = re.compile(r"[^\w\- ]")
 _ANCHOR: Final = re.compile(r"\^[\w-]+\s*$")
 
 
-def markdown(source: Source) -> str:
+def markdown(source: Excerpt) -> str:
     """Return a Markdown document as HTML, to be sanitized."""
     parser = _parser()
     environment: dict[str, Any] = {"source": source}
@@ -63,7 +63,7 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _place(tokens: Sequence[Token], source: Source) -> None:
+def _place(tokens: Sequence[Token], source: Excerpt) -> None:
     """Give each block its first line, and the blocks of the passage their class."""
     items: list[Token] = []
     for token in tokens:
@@ -109,7 +109,7 @@ def _link_addresses(block: Token) -> None:
             token.content, token.type = linked_text(token.content), "html_inline"
 
 
-def _lead(tokens: Sequence[Token], source: Source) -> None:
+def _lead(tokens: Sequence[Token], source: Excerpt) -> None:
     """Give links and images their addresses; those that lead nowhere say why."""
     for block in tokens:
         _link_addresses(block)
@@ -124,7 +124,7 @@ def _lead(tokens: Sequence[Token], source: Source) -> None:
                 token.content = _ANCHOR.sub("", token.content)
 
 
-def _lead_link(token: Token, source: Source) -> None:
+def _lead_link(token: Token, source: Excerpt) -> None:
     href = str(token.attrs.get("href", ""))
     if href.lower().startswith(_AWAY):
         return
@@ -149,7 +149,7 @@ def _wikilink(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def _linked(found: re.Match[str], source: Source) -> str:
+def _linked(found: re.Match[str], source: Excerpt) -> str:
     embeds, name, label = found[1], found[2].strip(), (found[3] or "").strip()
     if embeds and RASTER.search(name):
         return f'<img src="{escape(source.image(name))}" alt="{escape(label or name)}">'

@@ -76,7 +76,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Excerpt:
     """A document, or a part of it, to be shown.
 
     Attributes:

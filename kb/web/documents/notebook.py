@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb.formats.notebook import cells_of, output_text, text_of
 from kb.web.documents.markdown import markdown
-from kb.web.documents.markup import HIT, Source, visible
+from kb.web.documents.markup import HIT, Excerpt, visible
 from kb.web.documents.source import fenced
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _MOST_CHARACTERS: Final = 250_000
 _NOTHING: Final = (0, -1)
 
 
-def notebook(source: Source, data: bytes, passage: StoredPassage | None) -> str:
+def notebook(source: Excerpt, data: bytes, passage: StoredPassage | None) -> str:
     """Return a notebook as HTML, to be sanitized; empty where it is too large, or none.
 
     Args:
@@ -60,7 +60,7 @@ def _outputs_of(cell: Mapping[str, Any]) -> list[str]:
 
 
 def _cell(
-    source: Source, number: int, cell: Mapping[str, Any], language: str, passage: StoredPassage | None
+    source: Excerpt, number: int, cell: Mapping[str, Any], language: str, passage: StoredPassage | None
 ) -> Iterator[str]:
     text, outputs = _source_of(cell), _outputs_of(cell)
     place = f"cell {number}"

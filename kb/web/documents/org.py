@@ -7,7 +7,7 @@ from bisect import bisect_right
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from kb.web.documents.markup import HIT, Source, Target, link, visible
+from kb.web.documents.markup import HIT, Excerpt, Target, link, visible
 from kb.web.documents.source import fenced
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _DEEPEST_LIST: Final = 30
 _MOST_MARKS: Final = len(_MARKS)
 
 
-def org(source: Source) -> str:
+def org(source: Excerpt) -> str:
     """Return an Org document as HTML, to be sanitized."""
     return "".join(_Writer(source).html())
 
@@ -49,7 +49,7 @@ def org(source: Source) -> str:
 class _Writer:
     """Reads a document block by block; each method takes the lines of its block and leaves the rest."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Excerpt) -> None:
         self._source = source
         self._lines = visible(source.text).split("\n")
         self._at = 0

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from kb.formats.registry import REGISTRY
 from kb.web.documents.extracted import extracted, table, text
 from kb.web.documents.markdown import markdown
-from kb.web.documents.markup import IMAGE, PASSAGE, RASTER, Source, Target, sanitized, with_words
+from kb.web.documents.markup import IMAGE, PASSAGE, RASTER, Excerpt, Target, sanitized, with_words
 from kb.web.documents.notebook import notebook
 from kb.web.documents.org import org
 from kb.web.documents.source import code
@@ -41,7 +41,7 @@ _PASSAGES_AROUND: Final = 60
 _MOST_HEADINGS: Final = 200
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
 # The form in which a text of each kind is shown, and what makes it into HTML; all others are code.
-_FORMS: Final[Mapping[str, tuple[str, Callable[[Source], str]]]] = {
+_FORMS: Final[Mapping[str, tuple[str, Callable[[Excerpt], str]]]] = {
     "markdown": ("markdown", markdown),
     "org": ("org", org),
     "csv": ("table", table),
@@ -139,11 +139,11 @@ def place_address(query: Query, file: KnownFile, line: int | None = None) -> str
     return query.address("/read", file=path_of(file), line=line or 0, page=0)
 
 
-def _source_of(query: Query, file: KnownFile, links: Links, passage: StoredPassage | None, words: Words) -> Source:
+def _source_of(query: Query, file: KnownFile, links: Links, passage: StoredPassage | None, words: Words) -> Excerpt:
     """Return a document without its text, with what leads from it."""
     marked = (passage.first_line, passage.last_line) if passage else (0, -1)
     leads = _leads(query, links)
-    return Source(file, "", 1, marked, words, target=leads, image=lambda name: _image(file, name))
+    return Excerpt(file, "", 1, marked, words, target=leads, image=lambda name: _image(file, name))
 
 
 def _notebook(
@@ -217,7 +217,7 @@ def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage 
     at = shown.passages.index(passage) if passage else 0
     first, last = max(0, at - _PASSAGES_AROUND), at + _PASSAGES_AROUND + 1
     part = shown.passages[first:last]
-    source = Source(shown.file, "", 1, (passage.first_line, passage.last_line) if passage else (0, -1), words)
+    source = Excerpt(shown.file, "", 1, (passage.first_line, passage.last_line) if passage else (0, -1), words)
     rest = shown.passages[last:]
     return Opened(
         shown.file,
@@ -238,7 +238,7 @@ def _pdf(kb: Knowledge, query: Query, shown: Shown, links: Links, passage: Store
     pages = max((one.page or 1 for one in shown.passages), default=1)
     page = min((passage.page if passage else query.page) or 1, pages)
     found = kb.read(query.file, page=page)
-    source = Source(shown.file, found.text, found.first_line)
+    source = Excerpt(shown.file, found.text, found.first_line)
     return Opened(
         shown.file,
         "pdf",

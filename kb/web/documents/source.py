@@ -6,7 +6,7 @@ from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.web.documents.markup import Source, visible
+from kb.web.documents.markup import Excerpt, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ _COLOURED: Final = 300_000
 _LONGEST_LINE: Final = 5_000
 
 
-def code(source: Source) -> str:
+def code(source: Excerpt) -> str:
     """Return a file of source code as HTML, with line numbers."""
     rows = coloured(source.text, name=source.file.path.rpartition("/")[2])
     lines = "".join(
@@ -48,7 +48,7 @@ def coloured(text: str, *, name: str = "", language: str = "") -> list[str]:
     return rows[: len(lines)] + [""] * (len(lines) - len(rows))
 
 
-def fenced(text: str, language: str, first_line: int, source: Source) -> str:
+def fenced(text: str, language: str, first_line: int, source: Excerpt) -> str:
     """Return a block of code within a document; ``first_line`` is the line of its first line in the file."""
     rows = coloured(text, language=language)
     lines = "".join(

@@ -20,7 +20,7 @@ from kb.web.facets import Facet, FacetCounts, facets
 from kb.web.names import labelled, named_files
 from kb.web.pictures import Page, image_of
 from kb.web.query import MOST_HITS, Fields, Query
-from kb.web.results import Place, results_of, shown_path
+from kb.web.results import PlaceLink, results_of, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,8 +81,8 @@ class _Reading:
     previous: str
     next: str
     picture: str
-    links_to: tuple[Place, ...]
-    links_from: tuple[Place, ...]
+    links_to: tuple[PlaceLink, ...]
+    links_from: tuple[PlaceLink, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ class _Find:
             answer = kb.search(SearchRequest(like=query.file, limit=_SIMILAR))
             files = [hit.passage.file for hit in answer.hits]
             found = [
-                Place(one.title or shown_path(one, self._context.folders()), place_address(query, one)) for one in files
+                PlaceLink(one.title or shown_path(one, self._context.folders()), place_address(query, one))
+                for one in files
             ]
             return {"places": found, "like": query.closed().address("/", q="", like=query.file)}
 
@@ -207,7 +208,7 @@ class _Find:
         return {
             "query": query,
             "results": results,
-            "named": tuple(Place(label, place_address(query, one)) for one, label in labelled(named, folders)),
+            "named": tuple(PlaceLink(label, place_address(query, one)) for one, label in labelled(named, folders)),
             "listed": None,
             "freshness": text.freshness_line(answer.index),
             "missing": text.missing_line(answer.missing),
@@ -283,13 +284,13 @@ class _Find:
 
 def _linked(
     query: Query, folders: tuple[str, ...], found: Iterable[tuple[KnownFile | None, int | None]]
-) -> tuple[Place, ...]:
+) -> tuple[PlaceLink, ...]:
     """Return the places that links lead to or stand at, of each file the first."""
-    first: dict[int, Place] = {}
+    first: dict[int, PlaceLink] = {}
     for file, line in found:
         if file and file.id not in first:
             label = file.title or shown_path(file, folders)
-            first[file.id] = Place(label, place_address(query, file, line) + (f"#{PASSAGE}" if line else ""))
+            first[file.id] = PlaceLink(label, place_address(query, file, line) + (f"#{PASSAGE}" if line else ""))
     return tuple(first.values())
 
 

@@ -14,7 +14,7 @@ from kb.errors import RequestError
 from kb.search.filters import day_of
 from kb.web.documents.read import place_address
 from kb.web.query import Query
-from kb.web.results import Place, shown_path
+from kb.web.results import PlaceLink, shown_path
 from kb.web.text import TEXT, group_name, map_lines
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Group:
     name: str
     count: int
     address: str
-    examples: tuple[Place, ...]
+    examples: tuple[PlaceLink, ...]
 
 
 class _MapView:
@@ -117,8 +117,8 @@ class _MapView:
         members = [self._place(one) for one in files[:_LISTED]]
         return {"groups": (), "group": group, "members": members, "ids": ",".join(str(one.id) for one in files)}
 
-    def _place(self, file: KnownFile) -> Place:
-        return Place(file.title or shown_path(file, self._context.folders()), place_address(Query(), file))
+    def _place(self, file: KnownFile) -> PlaceLink:
+        return PlaceLink(file.title or shown_path(file, self._context.folders()), place_address(Query(), file))
 
     def _drawn(self, files: Sequence[KnownFile], state: MapState) -> dict[str, Any]:
         folders = self._context.folders()
