@@ -78,23 +78,6 @@ class Forecast:
         return self.passages / rate if rate else None
 
 
-def first_run(settings: Settings, encoder: Encoder | None, *, tries: bool = True) -> Forecast:
-    """Scan the folders, read some files and try the model, for a few seconds. Downloads and writes nothing.
-
-    A model that torch would run is not loaded for this, since that alone takes longer; its speed is estimated.
-
-    Args:
-        settings: The configuration.
-        encoder: The model; None if it is not on this machine.
-        tries: Whether to try the model, which loads it.
-
-    Raises:
-        ConfigError: A pattern of the configuration is invalid.
-    """
-    disk = _disk(settings)
-    return _of_files(settings, disk, disk.scan().files, encoder, tries=tries)
-
-
 def _of_files(
     settings: Settings, disk: Disk, files: Sequence[FoundFile], encoder: Encoder | None, *, tries: bool
 ) -> Forecast:
@@ -127,7 +110,9 @@ def of_new_store(
 ) -> Forecast | None:
     """The forecast for a store that is new and that more than a few notes will fill; None for any other.
 
-    There is none either where the model is not here and may not be downloaded: the run says what to do then.
+    The folders are scanned, some files read and the model tried, for a few seconds; nothing is downloaded or written. A
+    model that torch would run is not loaded for this, since that alone takes longer: its speed is estimated. There is
+    no forecast either where the model is not here and may not be downloaded: the run says what to do then.
 
     Args:
         settings: The configuration.
@@ -139,7 +124,7 @@ def of_new_store(
     """
     if not is_new(settings):
         return None
-    disk = _disk(settings)
+    disk = Disk(settings.folder_paths(), rules_of(settings.config), never=(settings.store_path(),))
     files = disk.scan().files
     if sum(file.stat.size for file in files) < _FEW_BYTES:
         return None
@@ -147,10 +132,6 @@ def of_new_store(
     if found is None and settings.config.embed.offline:
         return None
     return _of_files(settings, disk, files, found, tries=tries)
-
-
-def _disk(settings: Settings) -> Disk:
-    return Disk(settings.folder_paths(), rules_of(settings.config), never=(settings.store_path(),))
 
 
 @dataclass(frozen=True, slots=True)

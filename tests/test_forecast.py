@@ -19,7 +19,7 @@ from kb.cli.session import ClientContext, Session
 from kb.config import load
 from kb.embedding.encoder import Encoder
 from kb.embedding.locate import locate
-from kb.forecast import Forecast, first_run, of_new_store
+from kb.forecast import Forecast, of_new_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,13 @@ def roughly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forecasts whose speed is of no interest are made in no time."""
     for name in ("_ESTIMATE_SECONDS", "_MEASURE_SECONDS"):
         monkeypatch.setattr(f"kb.forecast.{name}", 0.05)
+
+
+def first_run(settings: Settings, encoder: Encoder | None) -> Forecast:
+    """The forecast for a new store, of which there is one."""
+    found = of_new_store(settings, lambda: encoder)
+    assert found is not None
+    return found
 
 
 class SlowEncoder(Encoder):
@@ -182,12 +189,14 @@ def test_there_is_none_after_an_import(settings: Settings, tmp_path: Path) -> No
         assert kb.index().embedded == 0
 
 
+@pytest.mark.usefixtures("roughly")
 def test_other_formats_count_by_their_size(settings: Settings, tmp_path: Path) -> None:
     """Most of the bytes of a document are not text: a megabyte is no hundred thousand tokens."""
-    before = first_run(settings, None)
+    encoder = Encoder(locate(settings.model()), models=tmp_path / "models")
+    before = first_run(settings, encoder)
     (tmp_path / "notes" / "report.pdf").write_bytes(b"%PDF-1.7 " + bytes(1_200_000))
 
-    after = first_run(settings, None)
+    after = first_run(settings, encoder)
 
     assert after.files == before.files + 1
     assert 10_000 < after.tokens - before.tokens < 40_000
