@@ -10,7 +10,7 @@ import click
 
 from kb.agents.clients import BY_NAME, CLIENTS, Client, Launch, Machine
 from kb.cli.command import Command
-from kb.cli.commands.watch import own_environment
+from kb.cli.login_service import own_environment
 from kb.cli.options import refuse_conflicts
 from kb.cli.output.terminal import one_line, sanitize
 from kb.errors import WAYS_TO_CONFIGURE, ClientError, ConfigError

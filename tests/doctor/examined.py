@@ -15,7 +15,7 @@ from faults import MARKER
 from seed_example import SEED
 
 from kb.app import LocalKnowledgeBase
-from kb.cli.commands.watch import service_of
+from kb.cli.login_service import service_of
 from kb.cli.session import Session
 from kb.config import load, render_own
 from kb.container import Container

@@ -107,7 +107,7 @@ def _service(session: Session) -> Callable[[Settings], Service] | None:
     """What makes the service file; None where this platform has none."""
     if sys.platform not in {"darwin", "win32"} and not sys.platform.startswith("linux"):
         return None
-    from kb.cli.commands.watch import service_of
+    from kb.cli.login_service import service_of
 
     return lambda settings: service_of(session, settings)
 

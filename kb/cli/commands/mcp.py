@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from kb.cli.background_daemon import started_daemon
 from kb.cli.command import Command, Group
-from kb.cli.commands.watch import started_daemon
 from kb.cli.mcp_install import install
 from kb.cli.options import json_option
 from kb.cli.output.terminal import one_line, sanitize

@@ -3,49 +3,37 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import signal
-import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from kb.cli.background_daemon import daemon_command, exited
 from kb.cli.command import Address, command
 from kb.cli.config_files import checked_folder
-from kb.cli.indexing import INTERRUPTED, run_index
+from kb.cli.indexing import run_index
+from kb.cli.login_service import service_of
 from kb.cli.options import folder_names, json_option, refuse_conflicts
 from kb.cli.output.reports import daemon_text
 from kb.cli.output.terminal import sanitize
-from kb.cli.resource_errors import resource_error
+from kb.cli.run_daemon import run_daemon
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
-from kb.system import WINDOWS, shell
+from kb.system import shell
 from kb.system.processes import may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Mapping
 
-    from kb.cli.daemon import Daemon
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.service.background import BackgroundDaemon
-    from kb.service.login import Service
 
-# The exit code by which shells report SIGTERM: 128 plus its number.
-TERMINATED: Final = 143
 _START_SECONDS: Final = 600.0
 _STOP_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.05
-# Where models are kept and downloaded from; without them, a service would download them again.
-_MODEL_VARIABLES: Final = frozenset({"KB_MODELS", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT"})
 # Where programs reach the daemon, unless another address is named.
 _HTTP: Final = "127.0.0.1:7420"
-_LOG_BYTES: Final = 1_000_000
-_LOG_FILES: Final = 3
 
 
 @command(short_help="Keep the index up to date and answer at once.", local=True)
@@ -116,7 +104,7 @@ def watch(
     if background:
         return _start_in_background(session, settings)
     # One started in the background, or by the system, gets the folders that were typed as an override.
-    return _run_daemon(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
+    return run_daemon(session, folders_given="folders.paths" in session.overrides, log_file=log_file)
 
 
 def _override(session: Session, folders: tuple[str, ...], *, poll: bool, http: str | None) -> None:
@@ -268,105 +256,6 @@ def _stop(session: Session, store: str) -> int:
     )
 
 
-def _run_daemon(session: Session, *, folders_given: bool, log_file: str | None) -> int:
-    """Run the daemon in this process until a signal or a request stops it."""
-    from kb.cli.daemon import Daemon
-
-    with _log(session, log_file) as logger:
-        daemon = Daemon(
-            session.settings,
-            folders_given=folders_given,
-            say=lambda text: logger.info("%s", sanitize(text)),
-            run=session.run or _nothing,
-            log=log_file or "",
-        )
-        # Until commands are answered, either signal ends it as Ctrl-C does.
-        signal.signal(signal.SIGTERM, _terminated)
-        try:
-            daemon.serve(lambda: _stop_on_signals(daemon))
-        except KeyboardInterrupt as error:
-            logger.info("stopped during startup")
-            return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-        except (KbError, MemoryError, OSError, RuntimeError) as error:
-            known = resource_error(error) or error
-            if log_file:
-                logger.info("%s", sanitize(str(known)))
-            raise known from error
-    return 0
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM was received; handled like Ctrl-C."""
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _nothing(_args: Sequence[str], _session: Session) -> int:
-    """Stands in for the command line in a session that has none."""
-    raise KbError("this session runs no other commands")
-
-
-def _stop_on_signals(daemon: Daemon) -> None:
-    """From here on, SIGTERM, Ctrl-C, and on Windows the end of the console stop the daemon in an orderly way."""
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-        if (number := getattr(signal, name, None)) is not None:
-            signal.signal(number, lambda _number, _frame: daemon.stop())
-
-
-@contextmanager
-def _log(session: Session, file: str | None) -> Iterator[logging.Logger]:
-    """The log: a file of limited size, else standard error."""
-    handler: logging.Handler
-    if file:
-        from logging.handlers import RotatingFileHandler
-
-        handler = RotatingFileHandler(
-            file, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", errors="replace"
-        )
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    else:
-        handler = logging.StreamHandler(session.client.err)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("kb.watching.log")
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    logger.addHandler(handler)
-    try:
-        yield logger
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-def daemon_command(session: Session, settings: Settings) -> list[str]:
-    """The command line that starts a daemon with these settings from any folder."""
-    # Without -P a folder called kb in the current one would be taken for the program.
-    return [sys.executable, "-P", "-m", "kb", *session.options(settings), "watch"]
-
-
-def started_daemon(session: Session, settings: Settings) -> BackgroundDaemon:
-    """Start a daemon for a command that needs one, and say so. It outlives this process.
-
-    Raises:
-        KbError: No process can be started, or the log cannot be written.
-    """
-    from kb.service.background import start_daemon
-
-    try:
-        started = start_daemon(daemon_command(session, settings), settings.store_path())
-    except OSError as error:
-        raise KbError(f"kb watch could not be started: {error}", "Start it yourself: kb watch --background") from error
-    session.notice(f"started kb watch in the background, process {started.process.pid}, log {started.log}")
-    return started
-
-
-def exited(started: BackgroundDaemon) -> KbError:
-    """Return the error of a daemon that ended before it answered."""
-    return KbError(f"kb watch exited during startup: {_last_words(started.output())}", f"See the log: {started.log}")
-
-
 def _start_in_background(session: Session, settings: Settings) -> int:
     """Start a daemon in the background, and return once it answers."""
     from kb.service.background import start_daemon
@@ -388,11 +277,6 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     raise exited(started)
 
 
-def _last_words(output: str) -> str:
-    """Return why a daemon ended: the error it wrote last, which its log repeats; where there is none, all it wrote."""
-    return output.rpartition("\nkb: ")[2]
-
-
 def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, prints: bool) -> int:
     """Write the service file of this platform, or show it."""
     if settings.file is None and not folders:
@@ -404,60 +288,3 @@ def _install(session: Session, settings: Settings, folders: tuple[str, ...], *, 
     service.write()
     session.say(sanitize(f"Wrote {service.path}\nNext: {service.next}\n"))
     return 0
-
-
-def service_of(session: Session, settings: Settings) -> Service:
-    """Return the file that has the system start the daemon of these settings at login.
-
-    Raises:
-        KbError: This system has none.
-    """
-    from kb.service.background import daemon_name
-    from kb.service.login import launchd_agent, scheduled_task, systemd_unit
-
-    command, cwd = daemon_command(session, settings), session.client.cwd
-    name = daemon_name(settings.store_path())
-    environ = own_environment(session, settings)
-    if sys.platform == "darwin":
-        return launchd_agent(name, command, folder=cwd, environ=environ, home=Path.home())
-    if WINDOWS:
-        user = "\\".join(filter(None, (session.client.environ.get(key, "") for key in ("USERDOMAIN", "USERNAME"))))
-        task = _without_window(command, environ, settings.store_path())
-        models = {key: value for key, value in environ.items() if key in _MODEL_VARIABLES}
-        return scheduled_task(name, task, folder=cwd, environ=models, user=user, place=_task_folder())
-    if sys.platform.startswith("linux"):
-        config_home = Path(session.client.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-        return systemd_unit(name, command, folder=cwd, environ=environ, config_home=config_home)
-    raise KbError("service files are not supported on this system", "Start kb watch --background at login")
-
-
-def own_environment(session: Session, settings: Settings) -> dict[str, str]:
-    """The variables that a kb needs which something else starts with an environment of its own."""
-    return {
-        key: value
-        for key, value in sorted(session.client.environ.items())
-        if key in _MODEL_VARIABLES
-        or (key.startswith("KB_") and "__" in key)
-        # Where it is remembered that a file which was found is trusted.
-        or (settings.found and key == "XDG_STATE_HOME")
-    }
-
-
-def _without_window(command: Sequence[str], environ: Mapping[str, str], store: str) -> list[str]:
-    """The command of a task, which has a log since it has no console, and values of the environment as options."""
-    from kb.location import environment_values
-    from kb.service.background import log_file
-
-    program, *options, watch = command
-    values = [
-        word for _, section, key, text in environment_values(environ) for word in ("-s", f"{section}.{key}={text}")
-    ]
-    without_window = str(Path(program).with_name("pythonw.exe"))
-    return [without_window, *options, *values, watch, "--log", str(log_file(store))]
-
-
-def _task_folder() -> Path:
-    """The folder in which files of scheduled tasks are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("kb", appauthor=False)) / "tasks"

@@ -79,7 +79,7 @@ def _start(session: Session, settings: Settings, client: DaemonClient) -> None:
     Raises:
         KbError: It ends before it answers, or does not answer in time.
     """
-    from kb.cli.commands.watch import exited, started_daemon
+    from kb.cli.background_daemon import exited, started_daemon
 
     started = started_daemon(session, settings)
     until = time.monotonic() + _START_SECONDS
