@@ -33,7 +33,6 @@ _TEMPORARY: Final = re.compile(
     r"|.+\.goutputstream-\w+|\.goutputstream-\w+|.+\.sb-[0-9a-f]{8}-\w{6}"
     r"|\.nfs[0-9a-f]{8,}|\.fuse_hidden[0-9a-f]{8,}"
     r"|desktop\.ini",  # Windows keeps the look of a folder in it
-
     re.IGNORECASE,
 )
 

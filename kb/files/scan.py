@@ -653,8 +653,13 @@ class Disk:
         if folder not in self._folders:
             raise DocumentError("is not in a watched folder", "Add its folder to folders.paths")
         root = self._real_root(folder)
+        above = path.rpartition("/")[0]
+        parent = join(root, above).rstrip("/") or "/"
+        if parent != root and real_path(parent) != parent:
+            # A folder above the watched one may have become a link.
+            root = real_path(folder)
+            parent = join(root, above).rstrip("/") or "/"
         place = join(root, path)
-        parent = join(root, path.rpartition("/")[0]).rstrip("/") or "/"
         if parent != root and (real_path(parent) != parent or not inside(parent, {root})):
             raise DocumentError("is behind a symbolic link", "Put the file itself into the folder")
         found = os.lstat(to_the_system(place))

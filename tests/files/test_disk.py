@@ -359,6 +359,21 @@ def test_links_are_skipped_if_not_followed(tmp_path: Path) -> None:
     assert disk(tmp_path, rules=strict).stat(str(tmp_path), "a.md") is None
 
 
+def test_folder_above_becomes_a_link(tmp_path: Path) -> None:
+    """The files of a folder that was looked at are still read after a folder above it moved and a link leads there."""
+    folder = fill(tmp_path / "home/notes", "a.md", "deep/b.md")
+    seen = disk(folder)
+    assert [seen.load(found(folder, path)) is not None for path in ("a.md", "deep/b.md")] == [True, True]
+
+    (tmp_path / "home").rename(tmp_path / "moved")
+    (tmp_path / "home").symlink_to("moved")
+
+    for path in ("a.md", "deep/b.md"):
+        loaded = seen.load(found(folder, path))
+        assert loaded is not None
+        assert loaded.data.decode() == path
+
+
 def test_a_link_into_another_listed_folder_is_left_out(tmp_path: Path) -> None:
     """Its target is found only in its own folder."""
     fill(tmp_path, "notes/a.md", "notes/.inner/b.md", "other/c.md")
