@@ -655,12 +655,13 @@ class Disk:
         root = self._real_root(folder)
         above = path.rpartition("/")[0]
         parent = join(root, above).rstrip("/") or "/"
-        if parent != root and real_path(parent) != parent:
+        real_parent = parent if parent == root else real_path(parent)
+        if real_parent != parent:
             # A folder above the watched one may have become a link.
             root = real_path(folder)
             parent = join(root, above).rstrip("/") or "/"
         place = join(root, path)
-        if parent != root and (real_path(parent) != parent or not inside(parent, {root})):
+        if parent != root and (real_parent != parent or not inside(parent, {root})):
             raise DocumentError("is behind a symbolic link", "Put the file itself into the folder")
         found = os.lstat(to_the_system(place))
         if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:
