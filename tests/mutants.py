@@ -173,6 +173,7 @@ MUTANTS: Final = (
     Mutant(BM25, "np.maximum.reduceat(times", "np.add.reduceat(times", T_POSTINGS),
     Mutant(BM25, "zeros = (count - len(scores)) * self._mean**2", "zeros = 0.0", T_BM25),
     Mutant(BM25, "wanted *= _PASSAGES_A_FILE", "return keys[best[np.sort(firsts)[:count]]]", T_POSTINGS),
+    Mutant(BM25, "self._scored |= held > 0", "", T_BM25),
     Mutant(INDEXED, "self._count(slice(start, end), -1)", "", T_INDEXED),
     Mutant(INDEXED, "new[0] < self.file_ids[-1]", "new[-1] < 0", T_INDEXED),
     Mutant(INDEXED, "!= known.languages", "is None", T_INDEXED),

@@ -10,7 +10,7 @@ Information Retrieval 3(4), 2009.
 from __future__ import annotations
 
 from collections import Counter
-from functools import reduce
+from functools import cached_property, reduce
 from math import log, sqrt
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,8 @@ _NAME_WEIGHT: Final = 0.25
 _ROUNDING: Final = 1e-9
 # With so many times fewer passages than files, sorting is faster than an array of all files.
 _FEW: Final = 16
+# From this share of the passages on, all of them are computed in order, which is faster than some here and there.
+_MANY: Final = 0.25
 # The best passage of each file is sought among so many times the number of files first.
 _PASSAGES_A_FILE: Final = 4
 
@@ -107,10 +109,13 @@ class Bm25:
         found = self._above_mean(self._scores[keys])
         if self._files is None:
             return found
-        of_files = self._files.deviations(self._passages.files[keys])
-        of_files[self._passages.lengths[keys] == 0] = 0
-        mixed: NDArray[np.float64] = (1 - file_weight) * found + file_weight * of_files
-        return mixed
+        found *= 1 - file_weight
+        of_files = self._files.deviations()[self._passages.files[keys]]
+        of_files *= file_weight
+        # Passages that are not indexed have no file.
+        of_files *= self._passages.lengths[keys] > 0
+        found += of_files
+        return found
 
     def best_of_files(self, keys: NDArray[np.int64], scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
         """The keys of the best passage of each file, for the best ``count`` files, best first.
@@ -188,11 +193,26 @@ class Bm25:
 
     def _score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
         weight = times * _rarity(len(keys), self._passages.count)
-        saturation = self._saturation[self._passages.lengths[keys]]
-        self._scores[keys] += weight * (K1 + 1) * counts / (counts + saturation)
-        self._scored[keys] = True
+        if len(keys) < _MANY * self._passages.size:
+            saturation = self._saturation[self._passages.lengths[keys]]
+            self._scores[keys] += weight * (K1 + 1) * counts / (counts + saturation)
+            self._scored[keys] = True
+        else:
+            held = np.zeros(self._passages.size)
+            held[keys] = counts
+            self._scored |= held > 0
+            total = held + self._saturation_of_all
+            held *= weight * (K1 + 1)
+            held /= total
+            self._scores += held
         if self._files is not None:
             self._files.score(keys, counts, times)
+
+    @cached_property
+    def _saturation_of_all(self) -> NDArray[np.float64]:
+        """The saturation of each passage, by key."""
+        saturation: NDArray[np.float64] = self._saturation[self._passages.lengths]
+        return saturation
 
     def _passages_with_most(self, runs: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The keys of the passages whose long words contain most of these letter runs, and the share in each."""
@@ -214,7 +234,7 @@ class _Files:
         self._scores = np.zeros(len(passages.file_lengths))
         self._scored = np.zeros(len(passages.file_lengths), bool)
         self._mean_length = passages.terms / passages.file_count
-        self._above_mean: _AboveMean | None = None
+        self._deviations: NDArray[np.float64] | None = None
 
     def score(self, keys: NDArray[np.int64], counts: NDArray[np.float64], times: float) -> None:
         """Add the scores for a word with these counts in these passages."""
@@ -224,11 +244,11 @@ class _Files:
         self._scores[there] += weight * (K1 + 1) * held / (held + saturation)
         self._scored[there] = True
 
-    def deviations(self, files: NDArray[np.int32]) -> NDArray[np.float64]:
-        """The scores of files, in standard deviations above the mean of all; 0 for those below it."""
-        if self._above_mean is None:
-            self._above_mean = _AboveMean(self._scores[self._scored], self._passages.file_count)
-        return self._above_mean(self._scores[files])
+    def deviations(self) -> NDArray[np.float64]:
+        """The score of each file, in standard deviations above the mean of all; 0 for those below it."""
+        if self._deviations is None:
+            self._deviations = _AboveMean(self._scores[self._scored], self._passages.file_count)(self._scores)
+        return self._deviations
 
 
 class _AboveMean:
@@ -248,8 +268,9 @@ class _AboveMean:
         """The standard deviations by which each score exceeds the mean; 0 below it, or if all are equal."""
         if self._deviation <= _ROUNDING:
             return np.zeros_like(scores)
-        above: NDArray[np.float64] = np.maximum((scores - self._mean) / self._deviation, 0)
-        return above
+        above: NDArray[np.float64] = scores - self._mean
+        above /= self._deviation
+        return np.maximum(above, 0, out=above)
 
 
 def _rarity(holding: int, all_: int) -> float:

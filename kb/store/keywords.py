@@ -158,7 +158,8 @@ def matches(
     bm25 = Bm25(connection, question, passages, whole=file_weight > 0)
     scored = _filtered(connection, bm25.keys, passages.size, files=files, only=only, without=without)
     best = bm25.deviations(scored, file_weight) if file_weight else bm25.scores(scored)
-    scored, best = scored[best > 0], best[best > 0]
+    positive = best > 0
+    scored, best = scored[positive], best[positive]
     keys = _best_live(connection, scored, best, count)
     if file_weight:
         # The best passages may all be of a few long files.

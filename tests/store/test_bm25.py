@@ -75,14 +75,22 @@ def answered(
     return {places[id_]: value for id_, value in found.deviations.items()}
 
 
+@pytest.mark.parametrize(("many", "few"), [(0.0, 16), (2.0, 0)], ids=["frequent words", "rare words"])
 @given(FILES, QUESTIONS, WEIGHTS)
-def test_scores_equal_those_over_all_passages(texts: list[list[str]], question: list[str], weight: float) -> None:
+def test_scores_equal_those_over_all_passages(
+    many: float, few: int, texts: list[list[str]], question: list[str], weight: float
+) -> None:
     """Mean and deviation are those of all passages and of all files, though few of them are looked at."""
     files = dict(enumerate(texts, 1))
     catalog = SqliteCatalog(":memory:")
     stored(catalog, *(change(id_, f"{id_}.md", some, title="title") for id_, some in files.items()))
 
-    assert answered(catalog, question, weight, 100) == pytest.approx(expected(files, question, weight), abs=1e-9)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bm25, "_MANY", many)
+        patched.setattr(bm25, "_FEW", few)
+        found = answered(catalog, question, weight, 100)
+
+    assert found == pytest.approx(expected(files, question, weight), abs=1e-9)
 
 
 @given(FILES, QUESTIONS, st.integers(2, 6))
