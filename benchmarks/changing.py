@@ -84,12 +84,12 @@ def _steps(
     return (
         (_SCAN, lambda: compare_places(disk, catalog, places, last)),
         (_RUN, lambda: _index(kb, places)),
-        ("counts for an answer", parts.freshness),
+        ("counts for an answer", parts.store.freshness),
         ("the list of all files, for filters", catalog.files),
         ("where links lead", LinkResolver(catalog, disk).broken),
         ("a question by meaning", lambda: kb.search("what was changed", weak=True, mode="cosine")),
         ("a question by both", lambda: kb.search("what was changed", weak=True, mode="hybrid")),
-        ("a scan and plan of everything", parts.comparison),
+        ("a scan and plan of everything", parts.store.comparison),
         ("kb status", kb.status),
     )
 

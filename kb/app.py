@@ -241,7 +241,7 @@ class LocalKnowledgeBase(SearchMethods):
             self._require_a_folder()
             try:
                 self._container.own()
-                self._container.integrity.refuse_damage()
+                self._container.store.integrity.refuse_damage()
                 return self._with_recovery(run)
             except CatalogDamaged:
                 self._container.replace_catalog()
@@ -415,7 +415,7 @@ class LocalKnowledgeBase(SearchMethods):
         room = self._container.config.answer.context_chars
 
         def passages_of(passage: StoredPassage) -> Sequence[StoredPassage]:
-            return self._container.integrity.passages(passage.file)
+            return self._container.store.integrity.passages(passage.file)
 
         return sources_for(reply.answer.hits, passages_of, room)
 
@@ -426,7 +426,7 @@ class LocalKnowledgeBase(SearchMethods):
         with self.query_priority:
             # The vector of the question may come from the cache; those of the sentences need the model.
             container.embedder.load()
-            vector = container.questions.embed_query(answer.query)
+            vector = container.store.questions.get().embed_query(answer.query)
             extractor = SentenceExtractor(container.searcher.sentence_vectors)
             quotes = extractor.best(answer, vector, seconds, weak=request.weak)
         if not quotes:
@@ -444,7 +444,7 @@ class LocalKnowledgeBase(SearchMethods):
             RequestError: There is no such line or page.
         """
         part = Part(first_line, last_line, page)
-        return read_part(self._container.files, self._container.integrity, self._known(file), part)
+        return read_part(self._container.files, self._container.store.integrity, self._known(file), part)
 
     def content(self, folder: str, path: str) -> bytes:
         """The bytes of a file that the rules include, indexed or not, such as an image that a note embeds.
@@ -472,7 +472,7 @@ class LocalKnowledgeBase(SearchMethods):
         found = container.catalog.passages([passage_id]).get(passage_id)
         if found is not None and below([found.file], container.folders):
             require_readable(container.files, found.file)
-            found = container.integrity.verifier().checked(found)
+            found = container.store.integrity.verifier().checked(found)
             if found is not None:
                 return found
         raise NotIndexed(f"no passage has the id {passage_id}", "Ids change with the text: search for it again")
@@ -484,7 +484,7 @@ class LocalKnowledgeBase(SearchMethods):
             NotIndexed: The file, or a passage at that line, is not in the index.
         """
         known = self._known(file)
-        passages = self._container.integrity.passages(known)
+        passages = self._container.store.integrity.passages(known)
         if line is not None:
             passages = [one for one in passages if one.first_line <= line <= one.last_line]
             if not passages:
@@ -564,9 +564,9 @@ class LocalKnowledgeBase(SearchMethods):
         with self._changing:
             self._require_a_folder()
             self._container.own()
-            self._container.require_model()
+            self._container.store.require_model()
             self._container.look_again()
-            report = self._with_recovery(lambda: self._container.checker.check(repair=repair))
+            report = self._with_recovery(lambda: self._container.store.checker.get().check(repair=repair))
         if not report.repaired or not report.unembedded:
             return report
         embedded = self.index()
@@ -577,7 +577,7 @@ class LocalKnowledgeBase(SearchMethods):
         started = time.monotonic()
         with self._changing:
             self._container.own()
-            self._container.require_model()
+            self._container.store.require_model()
             generation, embedding = rebuild_index(self._container, self._event_logger())
         while self.embed(embedding, leave_earlier=True):
             pass
@@ -717,7 +717,7 @@ class LocalKnowledgeBase(SearchMethods):
         request = self._by_both_meanwhile(request)
         known = self._known(request.like) if request.like is not None else None
         if known is None and not container.exists:
-            return Answer(request.question, request.mode, container.freshness())
+            return Answer(request.question, request.mode, container.store.freshness())
         container.ask()
         with self.query_priority:
             if known is not None:
@@ -771,8 +771,8 @@ class LocalKnowledgeBase(SearchMethods):
         """Check that the store has this model and configuration; ``full`` switches the model."""
         stored = self._container.catalog.meta("fingerprint")
         if full and stored not in {None, self._container.embedder.fingerprint}:
-            self._container.switch_model()
-        self._container.require_model()
+            self._container.store.switch_model()
+        self._container.store.require_model()
         claim(self._container.catalog, self._container.settings)
 
     def _repair_index(self) -> None:

@@ -21,17 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kb.config import Settings
-    from kb.embedding.cache import CachedQueryEmbedder, ClosableCache
+    from kb.embedding.cache import ClosableCache
     from kb.embedding.encoder import Encoder
     from kb.embedding.rerankers import Rerankers
-    from kb.indexing.check import Checker
-    from kb.indexing.plan import Comparison
     from kb.indexing.sync import Indexer
-    from kb.integrity import Integrity
     from kb.open_store import State
     from kb.ports import Edit, Files, Reader, VectorIndex
     from kb.reading import Sandboxes
-    from kb.records import Failure, Freshness
     from kb.search.search import Searcher
     from kb.store.catalog import SqliteCatalog
     from kb.store.lock import StoreLock
@@ -210,24 +206,9 @@ class Container:
         return self.store.indexer.get()
 
     @property
-    def checker(self) -> Checker:
-        """Compares disk, catalog and vectors."""
-        return self.store.checker.get()
-
-    @property
     def searcher(self) -> Searcher:
         """Answers questions."""
         return self.store.searcher.get()
-
-    @property
-    def questions(self) -> CachedQueryEmbedder:
-        """The embedding model for questions, with a cache of their vectors."""
-        return self.store.questions.get()
-
-    @property
-    def integrity(self) -> Integrity:
-        """The integrity checks of the store."""
-        return self.store.integrity
 
     def index(self) -> VectorIndex:
         """The vector index, opened under the lock, for the configured model.
@@ -238,30 +219,10 @@ class Container:
         self.own()
         return self.store.index()
 
-    def require_model(self) -> None:
-        """Check that the store was made with the configured model; a new store records it.
-
-        Raises:
-            ModelMismatch: It was made with another model.
-        """
-        self.store.require_model()
-
-    def switch_model(self) -> None:
-        """Switch to the configured model: create an empty index and mark every file pending."""
-        self.store.switch_model()
-
-    def freshness(self, waiting: int | None = None) -> Freshness:
-        """When the last complete run ended, and how many files are waiting; see ``OpenStore.freshness``."""
-        return self.store.freshness(waiting)
-
     def look_again(self) -> None:
         """Scan the folders for the next question, because the index or a file was changed here."""
         if self._store is not None:
             self._store.look_again()
-
-    def comparison(self) -> tuple[Comparison, tuple[Failure, ...]]:
-        """Compare disk and catalog; also returns files that cannot be read. Needs neither model nor vectors."""
-        return self.store.comparison()
 
     # Lifecycle.
 
@@ -272,7 +233,7 @@ class Container:
             StoreBusy: Another process did not release the lock in time, or is a daemon.
         """
         self.hold(self.config.store.wait_seconds)
-        self.integrity.audit()
+        self.store.integrity.audit()
 
     def hold(self, wait_seconds: float) -> None:
         """Lock the store, so that no other process opens ChromaDB's files, and look at nothing in it yet.

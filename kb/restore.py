@@ -183,7 +183,7 @@ def _stage(
         if encoder is None or settings.config.store.chroma:
             # The first use makes the index, on the server where there is one.
             return ""
-        here.require_model()
+        here.store.require_model()
         here.vectors.rebuild()
     finally:
         here.close()

@@ -22,7 +22,7 @@ def status_of(container: Container) -> Status:
     """Counts, sizes, model, freshness and files that could not be indexed; loads neither model nor ChromaDB."""
     from kb.sandbox.confine import confinement
 
-    comparison, problems = container.comparison()
+    comparison, problems = container.store.comparison()
     files = container.catalog.files()
     failures = (*container.catalog.problems(), *problems)
     unread = sum(bool(REGISTRY.unread(one.path, one.reason)) for one in failures)
@@ -41,7 +41,7 @@ def status_of(container: Container) -> Status:
         replaced=sum(file.replaced > 0 for file in files),
         size=sum(sizes.values()),
         cache_size=sum(size for path, size in sizes.items() if path.name.startswith(CACHE_FILE)),
-        index=container.freshness(comparison.pending),
+        index=container.store.freshness(comparison.pending),
         runtime=container.runtime(),
         problems=failures,
         held=tuple(sorted(Counter(file.folder for file in withheld(comparison.gone, comparison)).items())),

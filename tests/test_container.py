@@ -80,7 +80,7 @@ def test_a_change_of_model_may_be_cut_off_anywhere(notes: Path, tmp_path: Path, 
         with pytest.MonkeyPatch.context() as patched:
             dying(step, patched)
             try:
-                kb._container.switch_model()
+                kb._container.store.switch_model()
             except Death:
                 died = True
         kb._container.catalog.close()
@@ -135,12 +135,12 @@ def test_a_store_that_is_made_takes_the_place_of_the_one_in_memory(notes: Path, 
     """Nothing that was built on the empty catalog is used any more, and what outlasts a store is."""
     parts = container(notes, tmp_path / "store", Fake("one"))
     before, reader = parts.store, parts.reader
-    built = (parts.catalog, parts.cache, parts.indexer, parts.checker, parts.searcher)
+    built = (parts.catalog, parts.cache, parts.indexer, parts.store.checker.get(), parts.searcher)
     assert before.state == "absent"
 
     with LocalKnowledgeBase(parts) as kb:
         kb.index()
-        after = (parts.catalog, parts.cache, parts.indexer, parts.checker, parts.searcher)
+        after = (parts.catalog, parts.cache, parts.indexer, parts.store.checker.get(), parts.searcher)
 
         assert parts.store.state == "there"
         assert not {id(one) for one in built} & {id(one) for one in after}
@@ -184,7 +184,7 @@ def test_owner_writes_little_at_once_and_lets_questions_go_first(notes: Path, tm
 
         assert serving._pace == Pace(7, parts.query_priority.wait)
         assert embedder.given == parts.query_priority.wait
-        assert (parts.freshness().watching, parts.freshness().pending) == (True, 3)
+        assert (parts.store.freshness().watching, parts.store.freshness().pending) == (True, 3)
 
 
 def test_everything_is_let_go_of_though_one_part_cannot_be_closed(

@@ -445,7 +445,7 @@ def same_as_chromadb(kb: LocalKnowledgeBase) -> int:
     assert exact is not None
     chromadb = store.vectors.get().index()
     ids = sorted(chromadb.ids())
-    question = kb._container.questions.embed_query("what is kept in a database?")
+    question = kb._container.store.questions.get().embed_query("what is kept in a database?")
     found = exact.query(question, len(ids) + 1)
     assert sorted(found.ids) == ids
     stored = chromadb.vectors(ids)
@@ -563,12 +563,16 @@ def drop_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:  # noqa: ARG001
 
 def add_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:
     """Have a vector of no passage."""
-    index.upsert([VectorRecord("stray", kb._container.questions.embed_query("bread"), "bread", {"file": 1})])
+    index.upsert(
+        [VectorRecord("stray", kb._container.store.questions.get().embed_query("bread"), "bread", {"file": 1})]
+    )
 
 
 def turn_one(index: ExactIndex, kb: LocalKnowledgeBase) -> None:
     """Have a vector of another text."""
-    index.upsert([VectorRecord(index.ids()[0], kb._container.questions.embed_query("bread"), "bread", {"file": 1})])
+    index.upsert(
+        [VectorRecord(index.ids()[0], kb._container.store.questions.get().embed_query("bread"), "bread", {"file": 1})]
+    )
 
 
 @pytest.mark.parametrize("spoil", [drop_one, add_one, turn_one])

@@ -97,7 +97,7 @@ class Store:
     def waits(self) -> int:
         """The number of files that wait to be indexed."""
         with self.open() as kb:
-            return kb._container.freshness().pending
+            return kb._container.store.freshness().pending
 
 
 def said(answer: Answer) -> list[Any]:

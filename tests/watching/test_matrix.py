@@ -529,7 +529,7 @@ def test_many_files_are_excluded_at_once(watched: tuple[Watched, Place]) -> None
 
     one.settle()
     assert not any("secret" in text for _, _, _, _, text, _ in one.held())
-    assert one.parts.comparison()[0].pending == 0
+    assert one.parts.store.comparison()[0].pending == 0
 
 
 @pytest.mark.slow
