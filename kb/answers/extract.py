@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+from unicodedata import normalize
 
 import numpy as np
 
-from kb.answers.introduced import introduced
+from kb.answers.introduced import has_block, introduced, lead_in
 from kb.answers.kinds import holds, kind_of
+from kb.answers.roles import asks_how, asks_why, gives_reason, gives_step, refers_back, states_problem
 from kb.records import Quote
 from kb.records.characters import compared
 from kb.search.sentences import BY_LINE, sentences
@@ -20,17 +23,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kb.records import Answer, Hit
+    from kb.answers.introduced import Introduced
+    from kb.records import Answer, Hit, StoredPassage
     from kb.search.sentence_vectors import SentenceVectors
     from kb.search.words import Words
 
 MOST: Final = 3
-# What a sentence is chosen by, fitted by hand on every second question of XQuAD: see docs/answers.md.
+# What a sentence is chosen by, fitted by hand on every second question of XQuAD, and on half of the questions over
+# longer notes in benchmarks/notes_answers.tsv: see docs/answers.md.
 COSINE_WEIGHT: Final = 4.5
 WORDS_WEIGHT: Final = 4.0
 AROUND_WEIGHT: Final = 3.0
-PASSAGE_WEIGHT: Final = 0.6
+PASSAGE_WEIGHT: Final = 0.4
 KIND_WEIGHT: Final = 2.0
+# The question's words that only the sentence before has, where this one refers back to it.
+REFERENCE_WEIGHT: Final = 3.0
+# Where the question asks how or why: a sentence that states the problem, the words of the problem for those after it,
+# a block of code or a list, a step, a reason.
+PROBLEM_WEIGHT: Final = -3.0
+AFTER_PROBLEM_WEIGHT: Final = 2.0
+BLOCK_WEIGHT: Final = 2.0
+STEP_WEIGHT: Final = 1.0
+REASON_WEIGHT: Final = 1.0
+# How many sentences after a problem the answer to it follows.
+_AFTER_PROBLEM: Final = 6
 # How far behind the best passage another one counts at most, in standard deviations.
 _FARTHEST: Final = 4.0
 # A deviation of cosines, where passages were not ranked by a fused score.
@@ -41,8 +57,10 @@ _EMBEDDED: Final = 5
 _LEAST_WEIGHT: Final = 0.05
 # A picture alone says nothing.
 _PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
+# Between paragraphs.
+_APART: Final = re.compile(r"\n[^\S\n]*\n")
 # How far behind the best sentence another one may be.
-BEHIND: Final = 5.0
+BEHIND: Final = 6.0
 # The least share of the best sentence's cosine that another one has, in the same passage and in others.
 _SHARE_IN_PASSAGE: Final = 0.25
 _SHARE_ELSEWHERE: Final = 0.4
@@ -98,6 +116,7 @@ class SentenceExtractor:
             return ()
         shares = _word_shares(candidates, words)
         scores = _scores_without_cosines(candidates, answer.query, shares)
+        scores += _scores_of_instructions(candidates, answer, shares)
         cosines = np.array([one.cosine for one in candidates])
         repeats = [_repeats(one, words) for one in candidates]
         order = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable").tolist()
@@ -119,7 +138,7 @@ class SentenceExtractor:
             for score, at, cosine in chosen[:MOST]
             if at == first or (score >= best - BEHIND and self._belongs(candidates, first, at, near, cosine))
         ]
-        return _with_introduced(found, answer.hits)
+        return _with_antecedents(_with_introduced(found, answer.hits), candidates, answer.hits)
 
     @staticmethod
     def _belongs(candidates: Sequence[_Candidate], first: int, at: int, near: float, cosine: float | None) -> bool:
@@ -145,25 +164,82 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
 
 
 def _with_introduced(quotes: Sequence[Quote], hits: Sequence[Hit]) -> tuple[Quote, ...]:
-    """Return sentences with what they introduce, which takes the place of those that stand in it."""
+    """Return sentences with what they introduce, which takes the place of those that stand in it.
+
+    A line of code or of a list gets the sentence that introduces it.
+    """
     passages = {hit.rank: hit.passage for hit in hits}
+    chosen = {_place(quote) for quote in quotes}
     shown: list[Quote] = []
     blocks: dict[Quote, set[tuple[int, int]]] = {}
     for quote in quotes:
         passage, line = passages[quote.rank], (quote.rank, quote.line)
         if any(line in block for block in blocks.values()):
             continue
-        by_line = passage.file.kind in BY_LINE
-        block = None if by_line else introduced(passage.text, quote.text, quote.line - passage.first_line)
+        whole, block = (quote, None) if passage.file.kind in BY_LINE else _introduced(quote, passage, chosen)
         if block is None:
             shown.append(quote)
             continue
-        whole = replace(quote, introduced=block.text)
         blocks[whole] = {(quote.rank, passage.first_line + at) for at in range(block.first, block.last + 1)}
         inside = [at for at, one in enumerate(shown) if (one.rank, one.line) in blocks[whole]]
         shown.insert(min(inside, default=len(shown)), whole)
         shown = [one for one in shown if (one.rank, one.line) not in blocks[whole]]
     return tuple(shown)
+
+
+def _with_antecedents(
+    quotes: Sequence[Quote], candidates: Sequence[_Candidate], hits: Sequence[Hit]
+) -> tuple[Quote, ...]:
+    """Return sentences that refer back together with the one before in their paragraph, unless it is told already."""
+    paragraphs = {
+        hit.rank: [" ".join(one.split()) for one in _APART.split(normalize("NFC", hit.passage.text))] for hit in hits
+    }
+    before = {
+        _place(own.quote): one.quote
+        for one, own in pairwise(candidates)
+        if one.hit == own.hit
+        and refers_back(own.quote.text)
+        and any(f"{one.quote.text} {own.quote.text}" in text for text in paragraphs[own.quote.rank])
+    }
+    shown: list[Quote] = []
+    told: set[tuple[int, int, str]] = set()
+    for quote in quotes:
+        first = before.get(_place(quote))
+        if _place(quote) in told:
+            continue
+        told.add(_place(quote))
+        if first is None or _place(first) in told:
+            shown.append(quote)
+            continue
+        told.add(_place(first))
+        shown.append(replace(quote, text=f"{first.text} {quote.text}", line=first.line))
+    return tuple(shown)
+
+
+def _place(quote: Quote) -> tuple[int, int, str]:
+    """Return what tells a sentence of an answer from the others."""
+    return quote.rank, quote.line, quote.text
+
+
+def _introduced(
+    quote: Quote, passage: StoredPassage, chosen: set[tuple[int, int, str]]
+) -> tuple[Quote, Introduced | None]:
+    """Return the quote to show with its block: of a sentence and what it introduces, or of a line and its lead-in.
+
+    Args:
+        quote: The sentence.
+        passage: Its passage.
+        chosen: The places of all sentences that are shown; a lead-in among them is shown anyhow.
+    """
+    line = quote.line - passage.first_line
+    if block := introduced(passage.text, quote.text, line):
+        return replace(quote, introduced=block.text), block
+    found = lead_in(passage.text, line)
+    if found is None:
+        return quote, None
+    sentence, block = found
+    whole = replace(quote, text=sentence.text, line=passage.first_line + sentence.line, introduced=block.text)
+    return (quote, None) if _place(whole) in chosen else (whole, block)
 
 
 def _unique(candidates: Iterable[_Candidate]) -> list[_Candidate]:
@@ -191,7 +267,33 @@ def _scores_without_cosines(
         float,
     )
     passages = np.array([one.passage for one in candidates])
-    return WORDS_WEIGHT * shares.own + AROUND_WEIGHT * shares.around + PASSAGE_WEIGHT * passages + KIND_WEIGHT * kinds
+    words = WORDS_WEIGHT * shares.own + AROUND_WEIGHT * shares.around + REFERENCE_WEIGHT * shares.referred
+    return words + PASSAGE_WEIGHT * passages + KIND_WEIGHT * kinds
+
+
+def _scores_of_instructions(
+    candidates: Sequence[_Candidate], answer: Answer, shares: _WordShares
+) -> NDArray[np.float64]:
+    """Return what is added where a question asks how or why, 0 for any other.
+
+    Notes often state a problem in the question's words before they say what helped.
+    """
+    how, why = asks_how(answer.query), asks_why(answer.query)
+    if not (how or why):
+        return np.zeros(len(candidates))
+    texts = [one.quote.text for one in candidates]
+    found = PROBLEM_WEIGHT * shares.is_problem + AFTER_PROBLEM_WEIGHT * shares.after_problem
+    if why:
+        found += REASON_WEIGHT * np.array([gives_reason(text) for text in texts], float)
+    if how:
+        passages = [hit.passage for hit in answer.hits]
+        shows_block = [has_block("" if one.file.kind in BY_LINE else one.text) for one in passages]
+        blocks = [
+            shows_block[one.hit](one.quote.text, one.quote.line - passages[one.hit].first_line) for one in candidates
+        ]
+        found += STEP_WEIGHT * np.array([gives_step(text) for text in texts], float)
+        found += BLOCK_WEIGHT * np.array(blocks, float)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +303,17 @@ class _WordShares:
     Attributes:
         own: In the sentence, by the weight of the words among those that any sentence has.
         around: The same in the sentence with its neighbours.
+        referred: What the sentence before adds to those in it, where it refers back.
+        after_problem: What the last problem before it adds, where that is near.
+        is_problem: 1 where it states a problem, else 0.
         of_question: The share of all words of the question, each counted alike, in the sentence with its neighbours.
     """
 
     own: NDArray[np.float64]
     around: NDArray[np.float64]
+    referred: NDArray[np.float64]
+    after_problem: NDArray[np.float64]
+    is_problem: NDArray[np.float64]
     of_question: NDArray[np.float64]
 
 
@@ -225,8 +333,28 @@ def _word_shares(candidates: Sequence[_Candidate], words: Words) -> _WordShares:
     same = (hits[1:] == hits[:-1])[:, None]
     around[1:] |= has[:-1] & same
     around[:-1] |= has[1:] & same
+    own = has @ weights
+    referred = np.zeros(len(candidates))
+    after_problem = np.zeros(len(candidates))
+    is_problem = np.array([states_problem(one.quote.text) for one in candidates], float)
+    problem: int | None = None
+    for at, one in enumerate(candidates):
+        follows = at > 0 and bool(hits[at] == hits[at - 1])
+        if follows and refers_back(one.quote.text):
+            referred[at] = (has[at] | has[at - 1]) @ weights - own[at]
+        if is_problem[at]:
+            problem = at
+        elif not follows:
+            problem = None
+        elif problem is not None and at - problem <= _AFTER_PROBLEM:
+            after_problem[at] = (has[at] | has[problem]) @ weights - own[at]
     return _WordShares(
-        has @ weights / whole, around @ weights / whole, around.sum(axis=1) / max(1, len(words.patterns))
+        own / whole,
+        around @ weights / whole,
+        referred / whole,
+        after_problem / whole,
+        is_problem,
+        around.sum(axis=1) / max(1, len(words.patterns)),
     )
 
 

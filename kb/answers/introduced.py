@@ -1,16 +1,20 @@
-"""What a sentence that ends with a colon introduces: code, a list or a paragraph. Functions of values."""
+"""What a sentence introduces: code, a list or a paragraph; and what introduces a line of those. Functions of values."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
+from kb.search.sentences import sentences
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from kb.records import Sentence
 
 MOST_LINES: Final = 16
 _MORE: Final = "…"
@@ -53,11 +57,71 @@ def introduced(passage: str, sentence: str, line: int) -> Introduced | None:
         sentence: The sentence, with single spaces.
         line: The line of the passage on which it begins, from 0.
     """
-    lines = [one.removesuffix("\r") for one in unicodedata.normalize("NFC", passage).split("\n")]
+    lines = _lines(passage)
     if not _COLON.search(sentence) or _is_code(lines, line):
         return None
-    after = _end(lines, sentence, line) + 1
-    first, block = _block(lines, _filled(lines, after), lines[line])
+    return _shown(*_block(lines, _filled(lines, _end(lines, sentence, line) + 1), lines[line]))
+
+
+def lead_in(passage: str, line: int) -> tuple[Sentence, Introduced] | None:
+    """Return the sentence that introduces a line of code or of a list, with what is shown of the block.
+
+    A sentence introduces what follows it if it ends with a colon, or stands right above a block of code.
+
+    Args:
+        passage: The text of the passage.
+        line: The line of the passage, from 0.
+
+    Returns:
+        None where nothing introduces the line. A block that is shown from the line on begins with an ellipsis.
+    """
+    for sentence, first, block in reversed(list(_introductions(passage))):
+        if not first <= line < first + len(block):
+            continue
+        shown = _shown(first, block)
+        if shown is not None and line > shown.last:
+            rest = _shown(line, block[line - first :][: MOST_LINES - 1])
+            shown = replace(rest, text=f"{_MORE}\n{rest.text}") if rest else None
+        return (sentence, shown) if shown else None
+    return None
+
+
+def has_block(passage: str) -> Callable[[str, int], bool]:
+    """Return a function of a sentence of a passage and its line, from 0: whether it is shown with a block.
+
+    It introduces one with a colon, or stands in one that another sentence introduces.
+    """
+    lead_ins: set[tuple[str, int]] = set()
+    inside: set[int] = set()
+    for sentence, first, block in _introductions(passage):
+        inside.update(range(first, first + len(block)))
+        if _COLON.search(sentence.text):
+            lead_ins.add((sentence.text, sentence.line))
+    return lambda sentence, line: line in inside or (sentence, line) in lead_ins
+
+
+def _introductions(passage: str) -> Iterator[tuple[Sentence, int, list[str]]]:
+    """Yield each sentence that introduces a block, the number of its first line, and its lines."""
+    lines = _lines(passage)
+    for sentence in sentences(passage):
+        after = _filled(lines, _end(lines, sentence.text, sentence.line) + 1)
+        has_colon = _COLON.search(sentence.text)
+        if after == len(lines) or _is_code(lines, sentence.line):
+            continue
+        delimited = _delimited(lines, after)
+        if has_colon or delimited:
+            first, block = delimited or _block(lines, after, lines[sentence.line])
+            if block:
+                yield sentence, first, block
+
+
+def _lines(passage: str) -> list[str]:
+    """Return the lines of a passage as its sentences are read."""
+    return [one.removesuffix("\r") for one in unicodedata.normalize("NFC", passage).split("\n")]
+
+
+def _shown(first: int, block: Sequence[str]) -> Introduced | None:
+    """Return what is shown of the lines of a block; None if they have no text."""
     is_cut = len(block) > MOST_LINES
     shown = block[: MOST_LINES - 1] if is_cut else block
     text = textwrap.dedent("\n".join(shown)).strip("\n")

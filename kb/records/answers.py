@@ -380,10 +380,11 @@ class Quote:
     """A sentence that answers a question, with its source.
 
     Attributes:
-        text: The sentence, on one line.
+        text: The sentence, on one line; with the one before it where it refers back.
         rank: The rank of the hit that it stands in.
         line: Its first line in the file.
-        cosine: Its cosine with the question; None where it was chosen by words.
+        cosine: The cosine of what was chosen with the question: the sentence alone, or a line that it introduces; None
+            where that was chosen by words.
         introduced: What it introduces, if it ends with a colon: the lines of code, of a list or of a paragraph after
             it, without fences and common indent, at most 16; else empty.
     """

@@ -91,7 +91,7 @@ def test_a_question_for_a_date_prefers_a_date() -> None:
     """Of two sentences alike in everything else."""
     text = "The roof was mended badly. The roof was mended in 1974. The roof was mended again."
     assert best(answered("When was the roof mended?", text))[0].text == "The roof was mended in 1974."
-    assert best(answered("Why was the roof mended?", text))[0].text == "The roof was mended badly."
+    assert best(answered("How was the roof mended?", text))[0].text == "The roof was mended badly."
 
 
 def test_a_sentence_beside_the_words_of_the_question_counts() -> None:
@@ -176,6 +176,50 @@ def test_only_the_likely_sentences_are_embedded() -> None:
         model,
     )
     assert (len(model.texts), model.batches) == (5, 1)
+
+
+def test_a_sentence_that_refers_back_has_the_words_before_it_and_is_shown_with_them() -> None:
+    """In one paragraph; the sentence after the one that is asked about has the date."""
+    text = "The locksmith's shop was founded well. It was founded again in 1974. Rain fell in 1974."
+    found = best(answered("When was the locksmith's shop founded?", text))
+
+    assert found[0].text == "The locksmith's shop was founded well. It was founded again in 1974."
+    assert found[0].line == 10
+    assert [one.text for one in found].count("The locksmith's shop was founded well.") == 0
+    # Not across paragraphs, and not where the first one is told already.
+    apart = best(answered("When was the locksmith's shop founded?", text.replace(". It", ".\n\nIt")))
+    assert all("well. It" not in one.text for one in apart)
+    told = best(answered("What of the locksmith's shop?", "The locksmith's shop rose. It fell."), None)
+    assert [one.text for one in told] == ["The locksmith's shop rose.", "It fell."]
+
+
+def test_a_how_question_is_answered_by_what_helped() -> None:
+    """Not by the sentence that states the problem in the words of the question; any other question may be."""
+    text = "I wanted to mount the disk of the safe by its label. The trick is a file called fstab. Cows slept there."
+    assert best(answered("How do I mount the disk of the safe?", text))[0].text == "The trick is a file called fstab."
+    assert "I wanted" in best(answered("Which disk of the safe did you mount?", text))[0].text
+
+
+def test_a_how_question_prefers_code() -> None:
+    """And a list: a sentence with a block says more than one without."""
+    text = "The disk can be mounted well. The disk can be mounted so:\n\n```\nmount -L disk\n```\nThe disk was mounted."
+    assert best(answered("How do I mount the disk?", text))[0].introduced == "mount -L disk"
+    assert best(answered("Who mounted the disk?", text))[0].introduced == ""
+
+
+def test_a_why_question_prefers_a_reason() -> None:
+    """Of two sentences alike in everything else."""
+    text = "The roof was mended badly. The roof was mended because of rain. The roof was mended again."
+    assert best(answered("Why was the roof mended?", text))[0].text == "The roof was mended because of rain."
+
+
+def test_a_line_of_code_is_shown_with_its_lead_in() -> None:
+    """Alone it does not say what it is for."""
+    text = "Mount it by its label:\n\n```\nmkdir /mnt\nlocksmith --mount\n```\n"
+    found = best(answered("Which locksmith?", text), Cosines({"locksmith --mount": 0.9}))
+
+    assert (found[0].text, found[0].line) == ("Mount it by its label:", 10)
+    assert found[0].introduced == "mkdir /mnt\nlocksmith --mount"
 
 
 def test_what_a_sentence_introduces_comes_with_it() -> None:

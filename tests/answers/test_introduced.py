@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.answers.introduced import MOST_LINES, introduced
+from kb.answers.introduced import MOST_LINES, has_block, introduced, lead_in
 
 FENCED = "First. Mount the disk\nby its label:\n\n```bash\nmkdir -p /mnt/disk\n\nmount -L disk /mnt/disk\n```\nDone."
 
@@ -79,3 +79,49 @@ def test_a_long_block_is_cut() -> None:
     assert found is not None
     assert found.text.splitlines()[-2:] == [f"- {MOST_LINES - 2}", "…"]
     assert (len(found.text.splitlines()), found.last) == (MOST_LINES, MOST_LINES - 1)
+
+
+@pytest.mark.parametrize(
+    ("passage", "line", "sentence", "text"),
+    [
+        (FENCED, 6, "Mount the disk by its label:", "mkdir -p /mnt/disk\n\nmount -L disk /mnt/disk"),
+        ("You need:\n- flour\n- salt\n\nMix them.", 2, "You need:", "- flour\n- salt"),
+        ("So it is done.\n\n```\nmake\n```", 3, "So it is done.", "make"),
+        ("Outer:\n\n- Within:\n  - one\n  - two\n", 4, "- Within:", "- one\n- two"),
+    ],
+)
+def test_what_introduces_a_line(passage: str, line: int, sentence: str, text: str) -> None:
+    """The nearest sentence with a colon, or right above a block of code."""
+    found = lead_in(passage, line)
+    assert found is not None
+    assert (found[0].text, found[1].text) == (sentence, text)
+    assert has_block(passage)("", line)
+
+
+def test_a_lead_in_is_told_from_others_on_its_line() -> None:
+    """By its text; one without a colon is not shown with its block."""
+    shows = has_block("First. Run:\n\n    make\n\nSo it is done.\n\n```\nls\n```")
+    assert [shows("First.", 0), shows("Run:", 0), shows("make", 2), shows("So it is done.", 4)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_line_of_a_long_block_is_shown_with_what_follows_it() -> None:
+    """The block is cut before it; an ellipsis says that something is left out."""
+    found = lead_in("\n".join(["All of them:", *(f"- {number}" for number in range(40))]), 31)
+
+    assert found is not None
+    assert found[1].text.splitlines() == ["…", *(f"- {number}" for number in range(30, 40))]
+    assert (found[1].first, found[1].last) == (31, 40)
+
+
+@pytest.mark.parametrize(
+    ("passage", "line"), [("It is so.\n\n- one", 2), ("It is so. Yes.", 0), ("Run:\nmake\n\nDone.", 3)]
+)
+def test_a_line_that_nothing_introduces(passage: str, line: int) -> None:
+    """A list after a full stop, a sentence, and what stands after the block."""
+    assert lead_in(passage, line) is None
+    assert not has_block(passage)("", line)
