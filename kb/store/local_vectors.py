@@ -264,9 +264,10 @@ class LocalVectors:
         if not clean and (changed := self._stamp.changed()):
             self._replace(f"the vector index is damaged ({changed} was changed by another program)", changed)
             return
-        thoroughly = paired is None or not clean or self._stamp.passages() != self._pairing.passages()
+        live = self._pairing.live()
+        thoroughly = paired is None or not clean or self._stamp.passages() != self._pairing.passages(live)
         try:
-            difference = self._pairing.difference(self._opened(), thoroughly=thoroughly)
+            difference = self._pairing.difference(self._opened(), thoroughly=thoroughly, live=live)
         except StoreDamaged as error:
             difference = error.message
         if difference is not None:

@@ -40,11 +40,15 @@ class Pair:
         """It does."""
         return True
 
-    def passages(self) -> str:
+    def live(self) -> list[tuple[str, int, bytes]]:
+        """It does not matter which."""
+        return []
+
+    def passages(self, live: object = None) -> str:  # noqa: ARG002 - whatever they are
         """Always the same."""
         return "one"
 
-    def difference(self, index: object, *, thoroughly: bool) -> None:
+    def difference(self, index: object, *, thoroughly: bool, live: object = None) -> None:
         """None at all."""
 
 

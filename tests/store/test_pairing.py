@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from damaged_stores import Store
 
+from kb.store.catalog import SqliteCatalog
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -69,6 +71,28 @@ def test_index_of_another_store_is_set_aside(
     assert hits == RIGHT
     assert "another catalog" in " ".join(told)
     assert answer(opened) == (RIGHT, [])
+
+
+@pytest.mark.usefixtures("stores")
+def test_opening_reads_the_passages_once(
+    opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million of them take seconds; the vectors in memory are read from them again where they fit."""
+    reads: list[int] = []
+    with_vectors = SqliteCatalog.with_vectors
+
+    def counted(self: SqliteCatalog) -> list[tuple[str, int, bytes]]:
+        found = with_vectors(self)
+        reads.append(len(found))
+        return found
+
+    kb, told = opened("own")
+    monkeypatch.setattr("kb.search.exact.fits", lambda *_: False)
+    monkeypatch.setattr(SqliteCatalog, "with_vectors", counted)
+    with kb:
+        kb.own()
+        assert reads == [2]
+    assert told == []
 
 
 def test_chroma_files_of_another_store_are_set_aside(
