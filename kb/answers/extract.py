@@ -56,7 +56,7 @@ _EMBEDDED: Final = 5
 # The least weight of a word that most sentences have.
 _LEAST_WEIGHT: Final = 0.05
 # A picture alone says nothing.
-_PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)")
+_PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)|<img\b[^<>]*>", re.IGNORECASE)
 # Between paragraphs.
 _APART: Final = re.compile(r"\n[^\S\n]*\n")
 # How far behind the best sentence another one may be.
@@ -156,7 +156,7 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
     top = max(deviations, default=0.0)
     for at, (hit, deviation) in enumerate(zip(hits, deviations, strict=True)):
         file, passage = hit.passage.file, max(deviation - top, -_FARTHEST)
-        for one in sentences(hit.passage.text, by_line=file.kind in BY_LINE):
+        for one in sentences(hit.passage.text, file.kind):
             if _PICTURE.fullmatch(one.text):
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)

@@ -11,7 +11,7 @@ import numpy as np
 from kb.records import Candidates
 from kb.search.rank import cosines
 from kb.search.sentence_vectors import REMEMBERED, SentenceVectors
-from kb.search.sentences import BY_LINE, sentences
+from kb.search.sentences import sentences
 from kb.search.words import weights
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class BestSentences:
         limit = self.vectors.within(seconds)
         found = list(hits)
         for at, hit in enumerate(hits):
-            units = sentences(hit.passage.text, by_line=hit.passage.file.kind in BY_LINE)
+            units = sentences(hit.passage.text, hit.passage.file.kind)
             if not units or (len(units) <= MOST and len(hit.passage.text) <= _SHORT):
                 # The passage is shown whole.
                 continue

@@ -21,7 +21,10 @@ BY_LINE: Final = REGISTRY.by_line
 _SENTENCE_END: Final = re.compile(
     r"[.!?…]+[\"'”\u2019»)\]*_]*(?=\s+(?P<next>\S+))|(?P<wide>[。\uff01\uff1f]+[」』”\u2019)]*)"
 )
+# Kinds of files in which a line of stars is a heading, not an item of a list.
+_STARRED: Final = frozenset({"org"})
 _HEADING: Final = re.compile(r"#{1,6}\s")
+_STARS: Final = re.compile(r"\*+ ")
 _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")
 _FENCES: Final = ("```", "~~~")
@@ -82,20 +85,24 @@ class Unit:
     raw: str = ""
 
 
-def sentences(text: str, *, by_line: bool = False) -> list[Sentence]:
+def sentences(text: str, kind: str = "") -> list[Sentence]:
     """Return the sentences of a passage; list items, table rows and lines of code are sentences of their own.
 
-    Headings, fences and rules are left out unless there is nothing else. With ``by_line`` each line is a sentence.
+    Headings, fences and rules are left out unless there is nothing else.
+
+    Args:
+        text: The text of the passage.
+        kind: The kind of its file. In those of ``BY_LINE`` each line is a sentence.
     """
-    return [Sentence(unit.text, unit.line) for unit in units(text, by_line=by_line)]
+    return [Sentence(unit.text, unit.line) for unit in units(text, kind)]
 
 
-def units(text: str, *, by_line: bool = False) -> list[Unit]:
+def units(text: str, kind: str = "") -> list[Unit]:
     """Return the same, with their layout."""
     normal = unicodedata.normalize("NFC", text)
-    reader = _Reader()
+    reader = _Reader(kind)
     for number, raw in enumerate(normal.split("\n")):
-        reader.read(raw, number, by_line=by_line)
+        reader.read(raw, number)
     reader.flush()
     if reader.units or reader.headings:
         return reader.units or reader.headings
@@ -111,9 +118,11 @@ class _Line:
 
 
 class _Reader:
-    """Reads a passage line by line."""
+    """Reads a passage of a kind of file line by line."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._by_line = kind in BY_LINE
+        self._heading = _STARS if kind in _STARRED else _HEADING
         self.units: list[Unit] = []
         self.headings: list[Unit] = []
         self._paragraph: list[_Line] = []
@@ -138,11 +147,12 @@ class _Reader:
             self._paragraph = []
         self._own = False
 
-    def read(self, raw: str, number: int, *, by_line: bool) -> None:
+    def read(self, raw: str, number: int) -> None:
         """Read one line."""
+        by_line = self._by_line
         line = _Line(" ".join(raw.split()), number)
         fence = line.text.startswith(_FENCES) and not by_line
-        heading = not self._fenced and not by_line and _HEADING.match(line.text)
+        heading = not self._fenced and not by_line and self._heading.match(raw)
         if not line.text or fence or _RULE.fullmatch(line.text) or heading:
             self.flush()
             self._fenced ^= fence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
 
-from kb.search.sentences import BY_LINE, units
+from kb.search.sentences import units
 from kb.search.words import Words, weights
 from kb.web.documents.markup import marked_text
 
@@ -49,7 +49,7 @@ _LINE: Final = Markup('<span class="row">{}</span>')
 def excerpt(hit: Hit, words: Words) -> Markup:
     """Return the best sentences of a hit with their neighbours, as HTML; all of a short passage."""
     kind = hit.passage.file.kind
-    found = units(hit.passage.text, by_line=kind in BY_LINE)
+    found = units(hit.passage.text, kind)
     best = _best(found, hit, words)
     chosen = _around(found, best)
     parts: list[Markup] = []

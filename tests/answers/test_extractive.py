@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from kb.answers.extract import MOST, SentenceExtractor
 from kb.records import Answer, FileStat, Freshness, Hit, KnownFile, Signals, StoredPassage
@@ -104,9 +105,16 @@ def test_a_sentence_beside_the_words_of_the_question_counts() -> None:
     }
 
 
-def test_a_picture_is_no_answer() -> None:
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "![The locksmith Vogel](https://example.com/locksmith.png)",
+        '<img src="locksmith.png" alt="The locksmith Vogel" width="300">',
+    ],
+)
+def test_a_picture_is_no_answer(picture: str) -> None:
     """However well its description matches."""
-    text = "![The locksmith Vogel](https://example.com/locksmith.png)\n\nIt rained."
+    text = f"{picture}\n\nIt rained."
     assert [one.text for one in best(answered("Which locksmith?", text))] == ["It rained."]
 
 

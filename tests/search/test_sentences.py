@@ -71,9 +71,18 @@ def test_what_stands_on_lines_of_its_own_is_known() -> None:
     ]
 
 
+def test_headings_of_org_are_no_sentences() -> None:
+    """They begin with stars at the margin; an indented star is an item there, and in Markdown every star."""
+    text = "* Provenance\n** Where\nFound in the mill.\n  * an oak chest\n"
+
+    assert [one.text for one in sentences(text, "org")] == ["Found in the mill.", "* an oak chest"]
+    assert [one.text for one in sentences("* one\n* two\n", "markdown")] == ["* one", "* two"]
+    assert [one.text for one in sentences("* Provenance\n", "org")] == ["* Provenance"]
+
+
 def test_every_line_of_code_is_a_unit() -> None:
     """Whatever it looks like in Markdown; what says nothing is left out."""
-    assert [one.text for one in sentences("# a comment\nf(x) {\n}\ng. H\n", by_line=True)] == [
+    assert [one.text for one in sentences("# a comment\nf(x) {\n}\ng. H\n", "code")] == [
         "# a comment",
         "f(x) {",
         "g. H",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kb.cli.output.wrap import paths_in
 from kb.records import Sentence
 from kb.records.characters import SPACELESS
-from kb.search.sentences import BY_LINE, Unit, sentences, units
+from kb.search.sentences import Unit, sentences, units
 from kb.search.words import Words, weights
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 def by_words(text: str, words: Words, kind: str = "") -> list[Sentence]:
     """Return the sentences of a passage with most of the question's words, best first; else the first one."""
-    found = sentences(text, by_line=kind in BY_LINE)
+    found = sentences(text, kind)
     scores = weights([one.text for one in found], words)
     return [found[at] for at in _order(scores)][:_MOST] or found[:1]
 
@@ -42,7 +42,7 @@ def snippet(
     Omissions are marked by an ellipsis. The text has at most about ``budget`` characters. The line is that of the best
     sentence where ``best`` is given, else that of the first one shown. ``kind`` is the kind of the file.
     """
-    found = units(text, by_line=kind in BY_LINE)
+    found = units(text, kind)
     if not found:
         return Sentence("", 0)
     given = _places(found, best)
@@ -74,7 +74,7 @@ def snippet_rows(
         kind: The kind of the file.
         measure: Returns the width of a text in columns.
     """
-    found = units(text, by_line=kind in BY_LINE)
+    found = units(text, kind)
     if not found:
         return []
     sizes = [_size(unit, width, measure) for unit in found]
