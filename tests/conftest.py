@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from _pytest.assertion import rewrite
 from chroma_server import RunningChroma
 from clean_environ import clean_environ
 from filelock import FileLock
@@ -54,33 +52,15 @@ _ROOM = 4 << 30
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Keep temporary folders in memory where there is room: half the time of stores on a disk is waiting for it.
 
     A shell starts what runs in the background with Ctrl-C ignored, which the processes of the tests would inherit.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ and not sys.dont_write_bytecode:
-        _compile_share(config)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
-
-
-def _compile_share(config: pytest.Config) -> None:
-    """Compile every n-th file of tests that is not compiled yet, of n workers.
-
-    Each of them imports all files. In a new checkout each would compile them all at the same time, which takes twelve
-    seconds of every worker.
-    """
-    number, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-    state = config.stash[rewrite.assertstate_key]
-    for file in sorted(Path(__file__).parent.rglob("test_*.py"))[number::workers]:
-        folder = rewrite.get_cache_dir(file)
-        compiled = folder / f"{file.stem}{rewrite.PYC_TAIL}"
-        if rewrite._read_pyc(file, compiled) is None and rewrite.try_makedirs(folder):
-            source_hash, code = rewrite._rewrite_test(file, config)
-            rewrite._write_pyc(state, code, source_hash, compiled)
 
 
 @pytest.hookimpl(optionalhook=True)
