@@ -234,7 +234,7 @@ def _introduced(
     line = quote.line - passage.first_line
     if block := introduced(passage.text, quote.text, line):
         return replace(quote, introduced=block.text), block
-    found = lead_in(passage.text, line)
+    found = lead_in(passage.text, line, passage.file.kind)
     if found is None:
         return quote, None
     sentence, block = found
@@ -287,7 +287,7 @@ def _scores_of_instructions(
         found += REASON_WEIGHT * np.array([gives_reason(text) for text in texts], float)
     if how:
         passages = [hit.passage for hit in answer.hits]
-        shows_block = [has_block("" if one.file.kind in BY_LINE else one.text) for one in passages]
+        shows_block = [has_block("" if one.file.kind in BY_LINE else one.text, one.file.kind) for one in passages]
         blocks = [
             shows_block[one.hit](one.quote.text, one.quote.line - passages[one.hit].first_line) for one in candidates
         ]

@@ -63,7 +63,7 @@ def introduced(passage: str, sentence: str, line: int) -> Introduced | None:
     return _shown(*_block(lines, _filled(lines, _end(lines, sentence, line) + 1), lines[line]))
 
 
-def lead_in(passage: str, line: int) -> tuple[Sentence, Introduced] | None:
+def lead_in(passage: str, line: int, kind: str = "") -> tuple[Sentence, Introduced] | None:
     """Return the sentence that introduces a line of code or of a list, with what is shown of the block.
 
     A sentence introduces what follows it if it ends with a colon, or stands right above a block of code.
@@ -71,11 +71,12 @@ def lead_in(passage: str, line: int) -> tuple[Sentence, Introduced] | None:
     Args:
         passage: The text of the passage.
         line: The line of the passage, from 0.
+        kind: The kind of its file.
 
     Returns:
         None where nothing introduces the line. A block that is shown from the line on begins with an ellipsis.
     """
-    for sentence, first, block in reversed(list(_introductions(passage))):
+    for sentence, first, block in reversed(list(_introductions(passage, kind))):
         if not first <= line < first + len(block):
             continue
         shown = _shown(first, block)
@@ -86,24 +87,24 @@ def lead_in(passage: str, line: int) -> tuple[Sentence, Introduced] | None:
     return None
 
 
-def has_block(passage: str) -> Callable[[str, int], bool]:
+def has_block(passage: str, kind: str = "") -> Callable[[str, int], bool]:
     """Return a function of a sentence of a passage and its line, from 0: whether it is shown with a block.
 
     It introduces one with a colon, or stands in one that another sentence introduces.
     """
     lead_ins: set[tuple[str, int]] = set()
     inside: set[int] = set()
-    for sentence, first, block in _introductions(passage):
+    for sentence, first, block in _introductions(passage, kind):
         inside.update(range(first, first + len(block)))
         if _COLON.search(sentence.text):
             lead_ins.add((sentence.text, sentence.line))
     return lambda sentence, line: line in inside or (sentence, line) in lead_ins
 
 
-def _introductions(passage: str) -> Iterator[tuple[Sentence, int, list[str]]]:
+def _introductions(passage: str, kind: str) -> Iterator[tuple[Sentence, int, list[str]]]:
     """Yield each sentence that introduces a block, the number of its first line, and its lines."""
     lines = _lines(passage)
-    for sentence in sentences(passage):
+    for sentence in sentences(passage, kind):
         after = _filled(lines, _end(lines, sentence.text, sentence.line) + 1)
         has_colon = _COLON.search(sentence.text)
         if after == len(lines) or _is_code(lines, sentence.line):
