@@ -46,9 +46,10 @@ _PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
 # A line that belongs to no key: it is not indented, and is not an item, a comment or the end of a list.
 _STRAY: Final = re.compile(r"(?!-(?:\s|$))[^\s#\]}]")
 _AT_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
-# Tags with the mark that they have in the text, where YAML has a comment.
+# A line of tags with the mark that they have in the text, where YAML has a comment.
 _MARKED_TAGS: Final = re.compile(
-    r"(?P<before>\s*(?:-|(?:tags?|keywords|categories|category)\s*:)\s+)(?P<tags>#[^\s#,'\"]+(?:[\s,]+#[^\s#,'\"]+)*)\s*",
+    r"(?P<before>\s*(?:-|(?:tags?|keywords|categories|category)\s*:)\s+)(?P<tags>#[^\s#,'\"]+(?:[\s,]+#[^\s#,'\"]+)*)"
+    r"(?P<after>(?:\s+#(?:\s.*)?)?\s*)",
     re.IGNORECASE,
 )
 _ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
@@ -153,12 +154,18 @@ def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[
     """Return the values of a block and its invalid keys; None if it is not front matter."""
     parse = _parse_toml if fence == "+++" else _parse_yaml
     if fence == "---":
-        lines = [_MARKED_TAGS.sub(r"\g<before>'\g<tags>'", line) if "#" in line else line for line in lines]
+        lines = [_with_quoted_tags(line) if "#" in line else line for line in lines]
     try:
         values = parse("\n".join(lines))
     except ValueError:
         return _entry_by_entry(lines, parse) if fence == "---" else _line_by_line(lines, parse)
     return None if values is None else (values, ())
+
+
+def _with_quoted_tags(line: str) -> str:
+    """Return a line of YAML with its marked tags in quotes; one that has anything else stays as it is."""
+    found = _MARKED_TAGS.fullmatch(line)
+    return f"{found['before']}'{found['tags']}'{found['after']}" if found else line
 
 
 def _entry_by_entry(

@@ -37,6 +37,8 @@ def test_toml_values_are_read() -> None:
         ("tags: #a #b/c", ("a", "b/c")),
         ("tags: #a, #b", ("a", "b")),
         ("tags:\n  - #a\n  - b\n  # no tag", ("a", "b")),
+        ("tags: #a # no tag", ("a",)),
+        ("tags:\n  - #no tag\n  - #b", ("b",)),
         ("tags: '#a #b/c'", ("a", "b/c")),
         ("tags: '#a, b'", ("a", "b")),
         ("keywords: [x, x, y]", ("x", "y")),
@@ -51,6 +53,22 @@ def test_toml_values_are_read() -> None:
 def test_forms_of_tags(written: str, tags: tuple[str, ...]) -> None:
     """A list, or a string with commas or spaces; no word becomes a number or boolean."""
     assert read_front_matter(f"---\n{written}\n---\n").tags == tags
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("'Budget - #5 of 7'", "Budget - #5 of 7"),
+        ('"Budget - #5"', "Budget - #5"),
+        ("Budget - #5 of 7", "Budget -"),
+        ("'On tags: #a and #b'", "On tags: #a and #b"),
+    ],
+)
+def test_a_mark_in_a_title_is_no_tag(written: str, title: str) -> None:
+    """It is text in quotes, and begins a comment outside of them."""
+    front = read_front_matter(f"---\ntitle: {written}\n---\n")
+
+    assert (front.title, front.tags, front.unread) == (title, (), ())
 
 
 @pytest.mark.parametrize(
