@@ -23,7 +23,8 @@ _SENTENCE_END: Final = re.compile(
 )
 # Kinds of files in which a line of stars is a heading, not an item of a list.
 _STARRED: Final = frozenset({"org"})
-_HEADING: Final = re.compile(r"#{1,6}\s")
+# With more blanks before it, it is code.
+_HEADING: Final = re.compile(r" {0,3}#{1,6}\s")
 _STARS: Final = re.compile(r"\*+ ")
 _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")

@@ -71,6 +71,16 @@ def test_what_stands_on_lines_of_its_own_is_known() -> None:
     ]
 
 
+@pytest.mark.parametrize("indent", ["", " ", "   "])
+def test_headings_of_markdown_are_no_sentences(indent: str) -> None:
+    """They may be indented by up to three blanks; with four a line is code."""
+    assert [one.text for one in sentences(f"Before.\n{indent}## Where\nFound in the mill.")] == [
+        "Before.",
+        "Found in the mill.",
+    ]
+    assert [one.text for one in sentences("Before.\n\n    # a comment\n    run\n")] == ["Before.", "# a comment", "run"]
+
+
 def test_headings_of_org_are_no_sentences() -> None:
     """They begin with stars at the margin; an indented star is an item there, and in Markdown every star."""
     text = "* Provenance\n** Where\nFound in the mill.\n  * an oak chest\n"
