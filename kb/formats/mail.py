@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # --- Headers ------------------------------------------------------------------------------------------------------
 
 _SURROGATES: Final = re.compile("[\udc80-\udcff]")
+# The line above a signature, in which the space does not mean that it goes on.
+_SIGNATURE: Final = "-- "
 _FILE_NAME: Final = re.compile(r"(?:file)?name\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]+))", re.IGNORECASE)
 
 
@@ -313,17 +315,19 @@ def _unfolded(text: str, delete_space: bool) -> str:
         text: The text of a mail with ``format=flowed``.
         delete_space: Whether that space was added by folding, so that it may stand within a word.
     """
-    lines: list[str] = []
+    paragraphs: list[list[str]] = []
     flowing: int | None = None  # how deep the quotation is that goes on
     for one in text.splitlines():
         depth = len(one) - len(one.lstrip(">"))
         content = one[depth:].removeprefix(" ")
-        if depth == flowing:
-            lines[-1] = (lines[-1][:-1] if delete_space else lines[-1]) + content
+        if depth == flowing and content != _SIGNATURE:
+            if delete_space:
+                paragraphs[-1][-1] = paragraphs[-1][-1][:-1]
+            paragraphs[-1].append(content)
         else:
-            lines.append(">" * depth + " " * bool(depth) + content)
-        flowing = depth if content.endswith(" ") and content != "-- " else None
-    return "\n".join(lines)
+            paragraphs.append([">" * depth + " " * bool(depth) + content])
+        flowing = depth if content.endswith(" ") and content != _SIGNATURE else None
+    return "\n".join(map("".join, paragraphs))
 
 
 def _attachments(message: EmailMessage) -> Iterator[EmailMessage]:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import base64
 from pathlib import PurePosixPath
+from time import process_time
 
 import pytest
 
+from kb.formats import mail
 from kb.formats.builder import TextBuilder, Unreadable
 from kb.formats.registry import REGISTRY
 from kb.sandbox.protocol import Extracted, Limits
@@ -160,6 +162,31 @@ def test_folded_paragraphs_are_joined(parameters: str, text: str) -> None:
     found = extracted("x.eml", f"Subject: Boat\nContent-Type: text/plain; {parameters}\n\n{body}".encode())
 
     assert "\n".join(line for line in found.text.splitlines()[2:] if line) == text
+
+
+def test_a_signature_does_not_go_on_with_a_folded_line() -> None:
+    """Its line stays one of its own, though the one above ends with a space."""
+    body = "The boat leaves at nine. \n-- \nAda\n"
+    found = extracted("x.eml", f"Subject: Boat\nContent-Type: text/plain; format=flowed\n\n{body}".encode())
+
+    assert found.text.splitlines()[2:] == ["The boat leaves at nine. ", "-- ", "Ada"]
+
+
+def test_joining_a_folded_paragraph_takes_time_in_proportion_to_its_length() -> None:
+    """Sixteen times as many lines take about sixteen times as long, not some hundred times."""
+    line = "The boat leaves from the long pier, and the next one from the short pier at \n"
+
+    def seconds(lines: int) -> float:
+        begin = process_time()
+        mail.extract(
+            "x.eml",
+            b"Subject: Boat\nContent-Type: text/plain; format=flowed\n\n" + line.encode() * lines,
+            TextBuilder(10_000_000),
+            Limits(),
+        )
+        return process_time() - begin
+
+    assert seconds(32_000) < 45 * min(seconds(2_000) for _ in range(5))
 
 
 CALENDAR = (
