@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
@@ -33,7 +34,8 @@ _OPEN: Final = "Open it with an e-book reader"
 # Notes and asides belong to the text of a book; in a web page they are around it.
 _AROUND: Final = re.compile(r"(</?)(?:aside|footer)(?=[\s/>])", re.IGNORECASE)
 _OLD_CONTENTS: Final = "application/x-dtbncx+xml"
-_PAGES: Final = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml"})
+_PAGES: Final = frozenset({"application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document"})
+_SUFFIXES: Final = (".xhtml", ".html", ".htm")
 
 
 def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> None:
@@ -94,15 +96,20 @@ class _Book:
         """Return the pieces of a page; if it is missing, the builder is told so."""
         data = self._member(page)
         if data is None:
-            self._builder.add_unread(f"the page {page}, which is missing")
+            self._builder.add_unread(f"the page {page}, which is missing or damaged")
             return []
         return parsed(_AROUND.sub(r"\1div", decoded(data, named(data)))).pieces
 
     def contents(self) -> dict[str, str]:
         """Return the title of each page by the table of contents: of several, the first."""
         place = self.package.contents
-        tree = self._tree(place) if place else None
         found: dict[str, str] = {}
+        try:
+            tree = self._tree(place) if place else None
+        except Unreadable as error:
+            # It only names chapters.
+            self._builder.add_unread(f"the table of contents, which {error.reason}")
+            return found
         for target, title in _entries(tree) if tree is not None else ():
             if title:
                 found.setdefault(_resolved(place, target), title)
@@ -121,7 +128,7 @@ class _Book:
             else iter(()),
             "",
         )
-        tree = self._tree(place) if place else None
+        tree = self._tree(posixpath.normpath(place)) if place else None
         if tree is None:
             raise Unreadable("is not an e-book: it does not say what its pages are", _OPEN)
         facts: dict[str, list[str]] = {}
@@ -136,18 +143,17 @@ class _Book:
                 case name:
                     facts.setdefault(name, []).append(said(one))
         contents = next((one for one in items.values() if "nav" in one.get("properties", "").split()), None)
-        pages = [items[one] for one in order if one in items and items[one] is not contents]
+        # A page belongs to a book once, however often it is listed.
+        pages = [items[one] for one in dict.fromkeys(order) if one in items and items[one] is not contents]
         if contents is None:
-            contents = next(
-                (one for one in items.values() if one.get("media-type") == "application/x-dtbncx+xml"), None
-            )
+            contents = next((one for one in items.values() if one.get("media-type") == _OLD_CONTENTS), None)
         return _Package(
             title=next(iter(facts.get("title", ())), ""),
             author=", ".join(filter(None, facts.get("creator", ()))),
             date=iso_date(next(iter(facts.get("date", ())), "")),
             subjects=tuple(filter(None, facts.get("subject", ()))),
             language=next(iter(facts.get("language", ())), "").partition("-")[0].lower(),
-            pages=tuple(_resolved(place, one.get("href", "")) for one in pages if one.get("media-type", "") in _PAGES),
+            pages=tuple(dict.fromkeys(_resolved(place, one.get("href", "")) for one in pages if _is_page(one))),
             contents=_resolved(place, contents.get("href", "")) if contents is not None else "",
         )
 
@@ -159,8 +165,14 @@ class _Book:
         """Return a file in the archive; None if it cannot be read."""
         try:
             return self._archive.read(name)
-        except (KeyError, ValueError, RuntimeError, NotImplementedError, OSError, EOFError, zipfile.BadZipFile):
+        except (KeyError, ValueError, RuntimeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
+
+
+def _is_page(item: ET.Element) -> bool:
+    """Whether an item of the manifest is a web page, by its type or else by its name."""
+    media = item.get("media-type", "").strip().lower()
+    return media in _PAGES or (not media and item.get("href", "").lower().endswith(_SUFFIXES))
 
 
 def _resolved(base: str, target: str) -> str:
@@ -170,13 +182,21 @@ def _resolved(base: str, target: str) -> str:
 
 def _entries(contents: ET.Element) -> Iterator[tuple[str, str]]:
     """Yield links and titles of a table of contents, of version 3 (a list of links) or 2 (navigation points)."""
-    for one in contents.iter():
+    lists = [one for one in contents.iter() if local(one) == "nav"]
+    # Beside it there may be a list of the printed pages, and one of the parts of the book.
+    main = next((one for one in lists if "toc" in _types(one)), contents)
+    for one in main.iter():
         if local(one) == "a" and one.get("href"):
             yield one.get("href", ""), said(one)
         elif local(one) == "navPoint":
             parts: Mapping[str, ET.Element] = {local(child): child for child in one}
             if "content" in parts and "navLabel" in parts:
                 yield parts["content"].get("src", ""), said(parts["navLabel"])
+
+
+def _types(element: ET.Element) -> list[str]:
+    """Return what an element is in a book (``epub:type``); its prefix may be undeclared."""
+    return [one for name, value in element.items() if name.rpartition("}")[2] == "type" for one in value.split()]
 
 
 def _chapter_level(pieces: Iterator[Piece]) -> int:

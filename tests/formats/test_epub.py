@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+from zipfile import ZipFile
+
 import made_documents as made
 import pytest
 
@@ -9,6 +12,7 @@ from kb.formats import epub
 from kb.formats.builder import TextBuilder, Unreadable
 from kb.sandbox.protocol import Extracted, Limits
 
+CONTAINER, PACKAGE, ONE = "META-INF/container.xml", "OEBPS/b.opf", "OEBPS/text/one a.xhtml"
 XHTML = '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><body>{}</body></html>'
 METADATA = (
     '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Heron</dc:title>'
@@ -58,6 +62,20 @@ def read(data: bytes) -> Extracted:
     return builder.build()
 
 
+def member(data: bytes, name: str) -> str:
+    """The text of a file in a book."""
+    with ZipFile(BytesIO(data)) as archive:
+        return archive.read(name).decode()
+
+
+def changed(data: bytes, name: str, text: str) -> bytes:
+    """A book with another text in a file."""
+    with ZipFile(BytesIO(data)) as archive:
+        files = {one: archive.read(one).decode() for one in archive.namelist()}
+    made_again: bytes = made.zipped(files | {name: text})
+    return made_again
+
+
 def places(found: Extracted) -> list[tuple[int, str]]:
     """The lines at which places begin."""
     return [(line, name) for line, name, *_ in found.places]
@@ -102,7 +120,70 @@ def test_missing_page_is_told() -> None:
     """The other pages are read."""
     found = read(book("<p>a</p>", "<p>b</p>", leave_out="OEBPS/text/one a.xhtml"))
 
-    assert (found.text, found.unread) == ("b\n", ["the page OEBPS/text/one a.xhtml, which is missing"])
+    assert (found.text, found.unread) == ("b\n", ["the page OEBPS/text/one a.xhtml, which is missing or damaged"])
+
+
+def test_damaged_page_is_told() -> None:
+    """The other pages are read; a page that cannot be unpacked is one thing, one with a wrong checksum another."""
+    data = book("<p>The heron waits by the weir.</p>" * 20, "<p>b</p>")
+    begin = data.index(b"one a.xhtml") + len("one a.xhtml")
+
+    for at in range(begin, begin + 30):
+        found = read(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        assert (found.text, found.unread) == ("b\n", [f"the page {ONE}, which is missing or damaged"])
+
+
+def test_damaged_contents_are_told() -> None:
+    """They only name chapters."""
+    found = read(changed(book("<p>a</p>", "<p>b</p>", "nav"), "OEBPS/n.xhtml", "no XML"))
+
+    assert found.text == "a\n\nb\n"
+    assert [one.partition(",")[0] for one in found.unread] == ["the table of contents"]
+
+
+def test_only_the_table_of_contents_names_chapters() -> None:
+    """Not the list of printed pages, nor that of the parts of the book, which stand beside it."""
+    others = "".join(
+        f'<nav epub:type="{kind}"><ol><li><a href="text/{page}">{title}</a></li></ol></nav>'
+        for kind, page, title in [("page-list", "two.xhtml", "23"), ("landmarks", "one%20a.xhtml", "Begin reading")]
+    )
+    contents = '<nav epub:type="toc"><ol><li><a href="text/one%20a.xhtml">The mill</a></li></ol></nav>'
+    found = read(changed(book("<p>a</p>", "<p>b</p>", "nav"), "OEBPS/n.xhtml", f"<html>{others}{contents}</html>"))
+
+    assert places(found) == [(1, "chapter: The mill")]
+
+
+def test_page_that_is_listed_twice_is_read_once() -> None:
+    """Otherwise a small file could take any time."""
+    data = book("<p>a</p>", "<p>b</p>")
+    spine = member(data, PACKAGE).replace('<itemref idref="a"/>', '<itemref idref="a"/>' * 3)
+
+    assert read(changed(data, PACKAGE, spine)).text == "a\n\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ('media-type="text/x-oeb1-document"', "a\n\nb\n"),
+        ('media-type="Application/XHTML+XML"', "a\n\nb\n"),
+        ("", "a\n\nb\n"),
+        ('media-type="image/svg+xml"', ""),
+    ],
+)
+def test_types_of_pages(written: str, text: str) -> None:
+    """Old books have another type; without one, the name tells."""
+    data = book("<p>a</p>", "<p>b</p>")
+    package = member(data, PACKAGE).replace('media-type="application/xhtml+xml"', written)
+
+    assert read(changed(data, PACKAGE, package)).text == text
+
+
+def test_path_of_the_package_may_have_dots() -> None:
+    """It is a path like others."""
+    data = book("<p>a</p>", "<p>b</p>")
+    container = member(data, CONTAINER).replace(PACKAGE, f"./x/../{PACKAGE}")
+
+    assert read(changed(data, CONTAINER, container)).text == "a\n\nb\n"
 
 
 @pytest.mark.parametrize(
