@@ -41,6 +41,9 @@ _QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u20
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
+# What a multi-byte encoding gives for bytes that it has no character for: plainer than any other sign of a mistake.
+_PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
+_PRIVATE_WEIGHT: Final = 3
 # The share of the characters beyond ASCII from which on they make no sense.
 _MOST_ODD: Final = 1.0
 _SAMPLE: Final = 1 << 12
@@ -114,11 +117,12 @@ def _western_symbols(data: bytes) -> bool:
 def _oddity(text: str) -> int:
     """Count what wrongly decoded text has.
 
-    These are control characters, letters next to those of another script or to a symbol, and capitals and quotation
-    marks within words.
+    These are control characters, characters without a meaning, letters next to those of another script or to a symbol,
+    and capitals and quotation marks within words.
     """
     return (
         len(_CONTROL.findall(text))
+        + _PRIVATE_WEIGHT * len(_PRIVATE.findall(text))
         + sum(_odd(one, other) for one, other in pairwise(text))
         + sum(map(_odd_within, text, text[1:], text[2:]))
     )

@@ -202,6 +202,11 @@ def _is_written(line: str, encoding: str) -> bool:
         return False
 
 
+def test_characters_without_a_meaning_rule_an_encoding_out() -> None:
+    """A greeting in Thai is Chinese with a character of private use otherwise."""
+    assert legacy_encoding("สวัสดีชาวโลก".encode("cp874")) == "cp874"
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_long_text_is_read_in_its_encoding(encoding: str) -> None:
     """Where the sample ends within a line, and within a character, too."""
