@@ -667,7 +667,7 @@ class Disk:
         if modes.S_ISLNK(found.st_mode) and self._rules.follow_symlinks:
             place = real_path(place)
             found = os.lstat(to_the_system(place))
-            if not inside(place, {root}):
+            if not inside(place, {real_path(folder)}):
                 raise DocumentError("is a symbolic link that leads out of the folder", "Put the file itself there")
         if not modes.S_ISREG(found.st_mode):
             raise not_a_file(found.st_mode)

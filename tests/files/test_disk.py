@@ -362,16 +362,17 @@ def test_links_are_skipped_if_not_followed(tmp_path: Path) -> None:
 def test_folder_above_becomes_a_link(tmp_path: Path) -> None:
     """The files of a folder that was looked at are still read after a folder above it moved and a link leads there."""
     folder = fill(tmp_path / "home/notes", "a.md", "deep/b.md")
+    (folder / "link.md").symlink_to("deep/b.md")
     seen = disk(folder)
-    assert [seen.load(found(folder, path)) is not None for path in ("a.md", "deep/b.md")] == [True, True]
+    assert [seen.load(found(folder, path)) is not None for path in ("a.md", "deep/b.md", "link.md")] == [True] * 3
 
     (tmp_path / "home").rename(tmp_path / "moved")
     (tmp_path / "home").symlink_to("moved")
 
-    for path in ("a.md", "deep/b.md"):
+    for path, text in (("a.md", "a.md"), ("deep/b.md", "deep/b.md"), ("link.md", "deep/b.md")):
         loaded = seen.load(found(folder, path))
         assert loaded is not None
-        assert loaded.data.decode() == path
+        assert loaded.data.decode() == text
 
 
 def test_a_link_into_another_listed_folder_is_left_out(tmp_path: Path) -> None:
