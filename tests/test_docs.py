@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,6 +96,35 @@ def test_sessions_of_the_readme_name_commands_that_exist() -> None:
 
     assert len(bare) > 3
     assert bare <= set(cli.list_commands(click.Context(cli)))
+
+
+@pytest.mark.slow
+def test_first_session_of_the_readme(tmp_path: Path, onnx_minilm: Located, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command does what the README shows, in its order, over the files that it names."""
+    shutil.copytree(ROOT / "examples", tmp_path / "notes")
+    World(tmp_path, tmp_path / "notes", onnx_minilm.name).configure()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (session,) = [block for block in blocks("console") if "kb init" in block]
+    typed = [shlex.split(line[2:], comments=True) for line in session.splitlines() if line.startswith("$ ")]
+    assert [words[1] for words in typed[:3]] == ["init", "watch", "sync"]
+
+    _done("index")
+    found = json.loads(_done(*typed[3][1:], "--json"))
+    shown = [
+        f"{hit['rank']}  {Path(hit['path']).relative_to(tmp_path)}:{hit['lines'][0]}-{hit['lines'][1]}  "
+        f"{hit['score']:.3f}  {hit['title']}"
+        for hit in found["hits"]
+    ]
+    assert [line for line in session.splitlines() if re.match(r"\d  ", line)] == shown
+    for command in typed[4:]:
+        assert _done(*command[1:], *(["--print"] if command[1] == "open" else [])).strip()
+
+
+def _done(*arguments: str) -> str:
+    """What a command prints that ends well."""
+    command = [sys.executable, "-P", "-m", "kb", "--config", "config.toml", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
 
 
 def test_make_targets_of_the_readme_exist() -> None:
