@@ -132,7 +132,7 @@ def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched |
     lost = [glob for glob in bare if not selected(files, Filters(paths=(glob,)))]
     matched = [_typed(glob) for glob in bare if glob not in lost]
     found: list[str] = []
-    for glob in sorted(map(_typed, lost), key=len):
+    for glob in sorted(map(_typed, lost), key=lambda glob: len(glob.rstrip("/"))):
         if not any(_same_place(glob, other) for other in (*matched, *found)):
             found.append(glob)
     places = _places(files) if found else {}
@@ -140,11 +140,12 @@ def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched |
 
 
 def _typed(glob: str) -> str:
-    return glob.replace("\\", "").rstrip("/")
+    return glob.replace("\\", "")
 
 
 def _same_place(one: str, other: str) -> bool:
     """Whether one of two patterns is the absolute form of the other."""
+    one, other = one.rstrip("/"), other.rstrip("/")
     return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
 
 
@@ -162,7 +163,7 @@ def _places(files: Iterable[KnownFile]) -> dict[str, str]:
 
 def _near_path(glob: str, places: Mapping[str, str]) -> tuple[str, ...]:
     """Return the paths most similar to a pattern, or to its last literal part."""
-    plain = "/".join(part for part in glob.split("/") if not set(part) & set("*?["))
+    plain = "/".join(part for part in glob.rstrip("/").split("/") if not set(part) & set("*?["))
     found = (*near(plain, places), *near(plain.rpartition("/")[2], places)) if plain else ()
     return tuple(dict.fromkeys(places[name] for name in found))[:_NEAR]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.errors import NotIndexed
-from kb.records import MODES, Answer, Freshness, Hit, LeftOut, Missing, Searched
+from kb.records import MODES, Answer, Filters, Freshness, Hit, LeftOut, Missing, Searched
 from kb.records.centroid import centroid_of
 from kb.search.best_sentences import BestSentences
 from kb.search.candidates import CandidatePool, CandidateRetriever, SearchScope
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.ports import Catalog, Embedder, Files, Nearest
-    from kb.records import Filters, KnownFile, ReadAs, ResolvedRequest, StoredPassage
+    from kb.records import KnownFile, ReadAs, ResolvedRequest, StoredPassage
     from kb.search.confidence import Judge
     from kb.search.verify import Verifier
 
@@ -249,7 +249,7 @@ class Searcher:
         scope = self._scope(question, self._chosen(wanted, request.files) if wanted or request.files else None)
         interpretation = Interpretation(question, scope, self._catalog)
         if scope.empty:
-            return self._with_missing(replace(nothing, read_as=interpretation.read_as()))
+            return self._with_missing(replace(nothing, read_as=interpretation.read_as()), paths=wanted.paths)
         nothing = replace(nothing, parts=self._embedder.question_parts(question.text))
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
@@ -312,9 +312,15 @@ class Searcher:
         """Write what queries measured to the catalog, so that the next process need not measure again."""
         self._background.keep()
 
-    def _with_missing(self, answer: Answer) -> Answer:
-        """Return an answer without hits, with what is missing from the index."""
+    def _with_missing(self, answer: Answer, *, paths: tuple[str, ...] = ()) -> Answer:
+        """Return an answer without hits, with what is missing from the index.
+
+        The paths of held and failed files are known: where none matches ``paths``, the answer can only be in a file
+        that waits.
+        """
         missing = self._missing()
+        if paths and not self._chosen(Filters(paths=paths), ()):
+            missing = Missing(waiting=missing.waiting)
         return replace(answer, missing=missing) if missing else answer
 
     def _chosen(self, filters: Filters, ids: Sequence[int]) -> list[KnownFile]:

@@ -447,6 +447,7 @@ def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
     assert (refused.missing, weak.missing, weak.nearest) == (lacking, lacking, None)
     assert asked.search(ResolvedRequest("apple berry")).missing is None
     assert asked.search(ResolvedRequest("apple", filters=Filters(tags=("none",)))).missing == lacking
+    assert asked.search(ResolvedRequest("apple", filters=Filters(paths=("none/",)))).missing == Missing(waiting=1)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,9 @@ def _listing(filters: Iterable[str]) -> str:
 def _words_only(answer: Answer) -> Notice:
     """Return how many files are found by meaning and by words, where those are not the same."""
     counts = words_only_text(answer.index)
-    if not counts:
+    # Filters choose among all files, whether they are embedded or not.
+    filtered_out = answer.unmatched and not answer.hits and not answer.weak
+    if not counts or (filtered_out and answer.mode in _BY_WORDS):
         return Notice("")
     said = f"found so far: {counts}"
     if answer.mode in _BY_MEANING and answer.mode not in _BY_WORDS:
