@@ -62,9 +62,9 @@ def prepare() -> None:
 
 def legacy_encoding(data: bytes) -> str | None:
     """Return the encoding that a text is most likely in, as Python names it; None if it is in none of ``ENCODINGS``."""
-    if _western_symbols(data):
-        return _WESTERN
     sample = _sample(data)
+    if _western_symbols(data, sample):
+        return _WESTERN
     likely: dict[str, float] = {}
     for size in _sizes(sample):
         for encoding, score in _likely(sample[:size]):
@@ -105,13 +105,23 @@ def _usual(text: str) -> float:
     return 1 / _USUAL if turkish else _USUAL
 
 
-def _western_symbols(data: bytes) -> bool:
-    """Whether all characters beyond ASCII are symbols of cp1252, which a detector may take for letters."""
-    if not _decodes(data, _WESTERN):
+def _western_symbols(data: bytes, sample: bytes) -> bool:
+    """Whether all characters beyond ASCII are symbols of cp1252, which a detector may take for letters.
+
+    Args:
+        data: The text.
+        sample: A sample of it, which is looked at first; a symbol may be at its end without what comes after it.
+    """
+    if _other_than_symbols(sample) > 1 or not _decodes(data, _WESTERN):
         return False
-    text = data.decode(_WESTERN).translate(_QUOTES)
-    symbols = len(_WESTERN_SYMBOL.findall(text))
-    return 2 * symbols <= len(text) and symbols == len(_NOT_ASCII.findall(text))
+    return _other_than_symbols(data) == 0
+
+
+def _other_than_symbols(data: bytes) -> int:
+    """Count the characters beyond ASCII that are no symbols of cp1252; all if most characters are symbols."""
+    text = data.decode(_WESTERN, "replace").translate(_QUOTES)
+    symbols, beyond = len(_WESTERN_SYMBOL.findall(text)), len(_NOT_ASCII.findall(text))
+    return beyond - symbols if 2 * symbols <= len(text) else beyond
 
 
 def _oddity(text: str) -> int:
