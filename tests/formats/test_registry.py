@@ -116,7 +116,6 @@ ROWS = """
 SCRIPT = """
 import json, pathlib, runpy
 from kb.cli.output.reports import status_text
-from kb.cli.output.terminal import OutputStyle
 from kb.config import Config
 from kb.errors import DocumentError
 from kb.formats.fingerprint import Fingerprints
@@ -151,7 +150,7 @@ said["is"] = [is_of_type(file, "recipe"), is_of_type(file, "plant")]
 said["limits"] = [rules_of(Config()).limit(name)[1] for name in ("a.rcp", "a.hrb")]
 problem = Failure("/n", "a.lck", said["reason"])
 status = Status((), "", "", "", "", 0, 0, 1, 0, 0, 0, 0, Freshness(None, 0), problems=(problem,))
-shown = status_text(status, OutputStyle(cwd="/"), None, tesseract=False)
+shown = status_text(status, None, tesseract=False)
 said["status"] = [line for line in shown.splitlines() if "lock" in line]
 page = runpy.run_path("docs/generate.py")
 said["docs"] = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
@@ -49,7 +50,14 @@ _PLUS: Final = frozenset(
 )
 _GOTO: Final = frozenset({"code", "code-insiders", "codium", "vscodium", "cursor", "windsurf"})
 _COLON: Final = frozenset({"hx", "helix", "subl", "zed", "zeditor", "lapce"})
+# Editors that draw in the terminal.
+_IN_TERMINAL: Final = (_PLUS | {"hx", "helix"}) - {"gvim", "emacs", "emacsclient"}
+# Emacs does so without a display, and when told to.
+_EMACS: Final = frozenset({"emacs", "emacsclient"})
+_EMACS_IN_TERMINAL: Final = frozenset({"-nw", "--no-window-system", "-t", "-tty", "--tty"})
 _OPENERS: Final = ("explorer",) if WINDOWS else ("xdg-open", "open", "wslview")
+# These show a document without a display of this system.
+_NEED_NO_DISPLAY: Final = frozenset({"explorer", "wslview"})
 _EDITORS: Final = ("notepad",) if WINDOWS else ("code", "codium", "nano", "vim", "vi")
 
 
@@ -74,11 +82,25 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
             shown = shell.join(["kb", "--server", location.server, "show", f"{location.path}:{location.line}"])
             raise KbError(f"{one_line(location.path)} is on {location.server}, not on this machine", one_line(shown))
         raise KbError(f"{one_line(location.path)} no longer exists", "Search again")
-    launch = launch_of(location, session.client.environ, shutil.which, default_pdf() if location.page else "")
+    prints = shell.join(["kb", "open", target, "--print"])
+    try:
+        launch = launch_of(location, session.client.environ, shutil.which, default_pdf() if location.page else "")
+    except NoViewer as error:
+        if not print_only:
+            raise NoViewer(error.message, f"{error.remedy}; {one_line(prints)} prints its path") from error
+        session.write(one_line(location.path) + "\n")
+        return 0
     if print_only:
         session.write(one_line(shell.join(launch.command)) + "\n")
         return 0
-    return start(launch.command, here=launch.here)
+    if launch.terminal and not (session.client.stdin_tty and session.client.stdout_tty):
+        session.write(_place(session, location))
+        message = f"{one_line(launch.command[0])} needs a terminal, and standard input or output is none"
+        raise KbError(message, f"{one_line(prints)} prints the command")
+    code = start(launch.command, here=launch.here)
+    if not launch.here:
+        session.say(f"opening {one_line(PurePosixPath(location.path).name)} with {one_line(launch.command[0])}\n")
+    return code
 
 
 def _hits(session: Session) -> list[Location]:
@@ -111,7 +133,11 @@ def _file(session: Session, typed: str) -> Location:
 
 
 def _listed(session: Session, number: int, location: Location) -> str:
-    return f"{number:>3}  {shown_path(location.path, session.style().cwd)}:{location.where}\n"
+    return f"{number:>3}  {_place(session, location)}"
+
+
+def _place(session: Session, location: Location) -> str:
+    return f"{shown_path(location.path, session.style().cwd)}:{location.where}\n"
 
 
 def start(command: tuple[str, ...], *, here: bool) -> int:
@@ -144,12 +170,23 @@ def default_pdf() -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
+class NoViewer(KbError):
+    """Nothing on this machine can show a document."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command, and whether it runs in this terminal."""
+    """A command that opens a file.
+
+    Attributes:
+        command: The program and its arguments.
+        here: Whether kb waits for it.
+        terminal: Whether it draws in the terminal.
+    """
 
     command: tuple[str, ...]
     here: bool
+    terminal: bool = False
 
 
 def launch_of(
@@ -161,26 +198,37 @@ def launch_of(
 
     Args:
         location: What to open.
-        environ: Where ``VISUAL`` and ``EDITOR`` are looked up.
+        environ: Where ``VISUAL``, ``EDITOR`` and, on Linux, the display are looked up.
         installed: The path of a program by its name, or None.
         default_pdf: What the desktop calls its PDF viewer.
 
     Raises:
-        KbError: Nothing that can open it is installed.
+        NoViewer: It is a document, and nothing that can show it is installed, or there is no display.
+        KbError: There is no editor.
     """
     if location.kind not in REGISTRY.extracted:
         return _editor(location, environ, installed)
-    if location.kind == "pdf" and location.page:
+    display = has_display(environ)
+    if location.kind == "pdf" and location.page and display:
         known = [name for name in _PAGE if installed(name)]
         wished = [name for name in known if name in default_pdf.lower()]
         if viewer := next(iter(wished or ([] if default_pdf else known)), ""):
             # Evince and its kin count pages from 0 where they do not go by the label that is printed on them.
             page = location.page - 1 if "index" in _PAGE[viewer][0] else location.page
             return Launch((viewer, *(part.format(page=page, path=location.path) for part in _PAGE[viewer])), here=False)
-    opener = next((name for name in _OPENERS if installed(name)), "")
+    name = PurePosixPath(location.path).name
+    there = [opener for opener in _OPENERS if installed(opener)]
+    if not there:
+        raise NoViewer(f"no program found to open {name}", "Install xdg-utils")
+    opener = next((one for one in there if display or one in _NEED_NO_DISPLAY), "")
     if not opener:
-        raise KbError(f"no program found to open {PurePosixPath(location.path).name}", "Install xdg-utils")
+        raise NoViewer(f"nothing can show {name} here: there is no display", "Open it in a graphical session")
     return Launch((opener, in_own_form(location.path)), here=False)
+
+
+def has_display(environ: Mapping[str, str]) -> bool:
+    """Whether programs can open windows. On Windows and macOS nothing says that they cannot."""
+    return WINDOWS or sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 def _editor(location: Location, environ: Mapping[str, str], installed: Callable[[str], str | None]) -> Launch:
@@ -198,9 +246,13 @@ def _editor(location: Location, environ: Mapping[str, str], installed: Callable[
     name = _program(command[0])
     if name in _GOTO:
         return Launch((*command, "-g", f"{location.path}:{location.line}"), here="--wait" in command)
+    terminal = name in _IN_TERMINAL
+    if name in _EMACS:
+        terminal = not has_display(environ) or not _EMACS_IN_TERMINAL.isdisjoint(command)
     if name in _PLUS:
-        return Launch((*command, f"+{location.line}", location.path), here=True)
-    return Launch((*command, f"{location.path}:{location.line}" if name in _COLON else location.path), here=True)
+        return Launch((*command, f"+{location.line}", location.path), here=True, terminal=terminal)
+    place = f"{location.path}:{location.line}" if name in _COLON else location.path
+    return Launch((*command, place), here=True, terminal=terminal)
 
 
 def _program(command: str, *, windows: bool = WINDOWS) -> str:

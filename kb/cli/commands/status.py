@@ -52,7 +52,7 @@ def status(session: Session, problems: bool, privacy: bool, as_json: bool) -> in
         if not state.problems and not state.partly:
             session.notice("no problems")
     else:
-        text = status_text(state, session.style(), daemon, tesseract=bool(shutil.which("tesseract")))
+        text = status_text(state, daemon, tesseract=bool(shutil.which("tesseract")))
         session.say(text, indent=_FACTS)
     return 0
 

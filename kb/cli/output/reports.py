@@ -210,10 +210,11 @@ def _scan(daemon: Mapping[str, Any]) -> str:
     return f"scan running: {files} to index, {run['read']:,} read, {run['indexed']:,} indexed"
 
 
-def status_text(
-    status: Status, style: OutputStyle, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False
-) -> str:
-    """Return the status of the index, one fact per line; ``tesseract`` is whether that program is installed."""
+def status_text(status: Status, daemon: Mapping[str, Any] | None = None, *, tesseract: bool = False) -> str:
+    """Return the status of the index, one fact per line, paths in full.
+
+    ``tesseract`` is whether that program is installed.
+    """
     notes = [
         *([f"{status.failed:,} could not be indexed"] if status.failed else []),
         *([f"{len(status.partly):,} read in part"] if status.partly else []),
@@ -231,7 +232,7 @@ def status_text(
         ("model", one_line(status.model)),
         ("runtime", one_line(status.runtime)),
         ("fingerprint", one_line(status.fingerprint) or "none yet"),
-        ("store", f"{shown_path(status.store, style.cwd)} ({', '.join(details)})"),
+        ("store", f"{shown_path(status.store, '')} ({', '.join(details)})"),
         *_server(status.server),
         ("cache", size(status.cache_size)),
     ]

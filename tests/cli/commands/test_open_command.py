@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from made_up import answer, hit, known_file
 
 from kb.cli.last_results import Location, folder, load_results, save_results
@@ -14,7 +16,6 @@ from kb.service.client import forward
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from command_line import CommandLine
 
     from kb.records import Answer, KnownFile
@@ -43,7 +44,7 @@ def test_a_hit_is_opened_by_its_number(command: CommandLine, tmp_path: Path, mon
 
 def test_the_editor_runs_at_the_line(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program is really started, and its exit code is kb's."""
-    script = tmp_path / "vim"
+    script = tmp_path / "gvim"
     script.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\nexit 7\n')
     script.chmod(0o755)
     monkeypatch.setenv("VISUAL", str(script))
@@ -52,6 +53,54 @@ def test_the_editor_runs_at_the_line(command: CommandLine, tmp_path: Path, monke
 
     assert command("open", "1")[0] == 7
     assert (tmp_path / "told").read_text() == f"+5 {tmp_path}/a.md\n"
+
+
+def test_an_editor_without_its_terminal_is_not_started(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pipe the place is written in its stead: it would write escape sequences."""
+    script = tmp_path / "vim"
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(script))
+    command.kb.given = answer(hit("one", file=file_at(tmp_path, "a.md")))
+    command("search", "anything")
+
+    code, out, err = command("open", "1")
+    assert (code, out) == (2, f"{tmp_path}/a.md:5-5\n")
+    assert err == (
+        f"kb: {script} needs a terminal, and standard input or output is none\n"
+        "    kb open 1 --print prints the command\n"
+    )
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="a display is named in the environment on Linux")
+def test_a_document_that_nothing_can_show(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a display the error says so, and its remedy prints the path; with one, what is started is said."""
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    command.kb.given = answer(hit("one", file=file_at(tmp_path, "sums.xlsx", kind="sheet")))
+    command("search", "anything")
+
+    code, out, err = command("open", "1")
+    assert (code, out) == (2, "")
+    assert err == (
+        "kb: nothing can show sums.xlsx here: there is no display\n"
+        "    Open it in a graphical session; kb open 1 --print prints its path\n"
+    )
+    assert command("open", "1", "--print") == (0, f"{tmp_path}/sums.xlsx\n", "")
+    monkeypatch.setenv("DISPLAY", ":0")
+    started: list[tuple[str, ...]] = []
+    monkeypatch.setattr("kb.cli.commands.open.start", lambda launched, *, here: started.append(launched) or int(here))
+    assert command("open", "1") == (0, "opening sums.xlsx with xdg-open\n", "")
+    assert started == [("xdg-open", f"{tmp_path}/sums.xlsx")]
 
 
 def test_there_has_to_be_an_answer_and_its_file(command: CommandLine, tmp_path: Path) -> None:

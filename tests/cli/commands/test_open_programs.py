@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from kb.cli.commands.open import launch_of
+from kb.cli.commands.open import NoViewer, launch_of
 from kb.cli.last_results import Location
 from kb.errors import KbError
 
 TEXT = Location("/notes/-db.md", "5-6", "markdown", 5)
 PDF = Location("/notes/x.pdf", "p. 3", "pdf", 40, 3)
 WORD = Location("/notes/x.docx", "4-9", "word", 4)
+DISPLAY = {"DISPLAY": ":0"}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_the_visual_editor_comes_first_and_one_is_found_without_both() -> None:
 )
 def test_a_pdf_opens_at_its_page(programs: str, default: str, command: tuple[str, ...]) -> None:
     """The desktop's own viewer is kept; where it takes no page, the file alone is opened."""
-    launch = launch_of(PDF, {"EDITOR": "vim"}, {name: name for name in programs.split()}.get, default)
+    launch = launch_of(PDF, DISPLAY | {"EDITOR": "vim"}, {name: name for name in programs.split()}.get, default)
 
     assert (launch.command, launch.here) == (command, False)
 
@@ -62,7 +65,45 @@ def test_documents_open_in_their_program_and_text_never_does() -> None:
     """A script is text: it goes to the editor, not to a program that might run it."""
     everything = {name: name for name in ("xdg-open", "nano")}.get
 
-    assert launch_of(WORD, {}, everything).command == ("xdg-open", "/notes/x.docx")
+    assert launch_of(WORD, DISPLAY, everything).command == ("xdg-open", "/notes/x.docx")
     assert launch_of(Location("/notes/x.sh", "1-2", "code"), {}, everything).command == ("nano", "+1", "/notes/x.sh")
     with pytest.raises(KbError, match=r"no program found to open x\.docx"):
-        launch_of(WORD, {}, lambda _: None)
+        launch_of(WORD, DISPLAY, lambda _: None)
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="a display is named in the environment on Linux")
+def test_documents_need_a_display() -> None:
+    """xdg-open would end without a word; a PDF viewer too. Windows programs of WSL need none here."""
+    everything = {name: name for name in ("xdg-open", "evince")}.get
+
+    for document in (WORD, PDF):
+        with pytest.raises(NoViewer, match="there is no display"):
+            launch_of(document, {"DISPLAY": ""}, everything)
+    assert launch_of(WORD, {"WAYLAND_DISPLAY": "wayland-0"}, everything).command[0] == "xdg-open"
+    windows = {name: name for name in ("xdg-open", "wslview")}.get
+    assert launch_of(WORD, {}, windows).command == ("wslview", "/notes/x.docx")
+
+
+@pytest.mark.parametrize(
+    ("editor", "display", "terminal"),
+    [
+        ("vim", True, True),
+        ("/usr/bin/nano -w", False, True),
+        ("hx", True, True),
+        ("gvim", True, False),
+        ("code --wait", True, False),
+        ("emacs -nw", True, True),
+        ("emacs", True, False),
+        pytest.param(
+            "emacs",
+            False,
+            True,
+            marks=pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="a display is always there"),
+        ),
+    ],
+)
+def test_editors_that_draw_in_the_terminal(editor: str, *, display: bool, terminal: bool) -> None:
+    """They are not started where there is none; Emacs is one of them only without a display, or if told so."""
+    environ = (DISPLAY if display else {}) | {"EDITOR": editor}
+
+    assert launch_of(TEXT, environ, lambda _: None).terminal is terminal

@@ -70,11 +70,11 @@ def test_status_tells_the_facts() -> None:
         FakeKnowledge().state, failed=2, replaced=1, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), pending=1)
     )
 
-    text = reports.status_text(state, STYLE)
+    text = reports.status_text(state)
     assert "folder:      /notes\n" in text
     assert "files:       3, 2 could not be indexed (kb status --problems)\n" in text
     assert ", 1 file waiting\n" in text
-    assert "store:       .kb (4.1 kB, g1)\n" in text
+    assert "store:       /notes/.kb (4.1 kB, g1)\n" in text
     assert "1 character replaced\n" in text
 
 
@@ -84,8 +84,8 @@ def test_status_tells_what_documents_are_not_kept_from() -> None:
     whole = replace(state, confinement=Confinement(7, ("files", "system calls"), ("threads",)))
     part = replace(state, confinement=Confinement(0, ("system calls",), ("files", "tcp", "threads")))
 
-    assert "sandbox" not in reports.status_text(whole, STYLE)
-    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part, STYLE)
+    assert "sandbox" not in reports.status_text(whole)
+    assert "sandbox:     documents are parsed without limits on files, tcp\n" in reports.status_text(part)
     assert status_object(part)["confinement"] == {
         "landlock": 0,
         "in_force": ("system calls",),
@@ -102,11 +102,11 @@ def test_status_tells_what_could_be_read_with_more() -> None:
     )
     state = replace(FakeKnowledge().state, problems=problems)
 
-    text = reports.status_text(state, STYLE)
+    text = reports.status_text(state)
     assert "scans:       1 scanned document and 1 image could be searched with tesseract-ocr installed and" in text
     assert "documents:   1 file could be read after pip install 'localkb[documents]'\n" in text
-    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, STYLE, tesseract=True)
-    assert "scans" not in reports.status_text(FakeKnowledge().state, STYLE)
+    assert "could be searched with documents.ocr = true\n" in reports.status_text(state, tesseract=True)
+    assert "scans" not in reports.status_text(FakeKnowledge().state)
 
 
 def test_a_check_tells_each_difference() -> None:
@@ -190,7 +190,7 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
     told = [
         reports.failures_text(failures, STYLE),
         reports.list_text([file, replace(file, state="failed", reason=words)], STYLE),
-        reports.status_text(state, STYLE, daemon),
+        reports.status_text(state, daemon),
         reports.event_text(FileEvent("moved", "/notes", name, words), 0.2, "/notes"),
         reports.event_text(FileEvent("failed", "/notes", name, reason=words), 0.2, "/notes"),
         reports.check_text(check),
@@ -202,7 +202,7 @@ def test_no_report_has_an_escape(name: str, words: str, count: int) -> None:
 
 def test_a_store_without_a_fingerprint_has_none_yet() -> None:
     """Before the first run no model has filled it."""
-    told = reports.status_text(replace(FakeKnowledge().state, fingerprint=""), STYLE)
+    told = reports.status_text(replace(FakeKnowledge().state, fingerprint=""))
 
     assert "fingerprint: none yet\n" in told
 
@@ -255,9 +255,9 @@ def test_a_first_scan_is_told_as_what_it_is(run: IndexProgress | None, told: str
 
     assert reports.daemon_text(owner).startswith("starting, process ")
     assert reports.daemon_text(owner).endswith(f", {told}")
-    assert f"indexed:     never, {told}\n" in reports.status_text(status, OutputStyle(), owner)
+    assert f"indexed:     never, {told}\n" in reports.status_text(status, owner)
     indexed = replace(status, index=Freshness(datetime(2026, 1, 15, tzinfo=UTC), 1, watching=True))
-    assert f", {told.removeprefix('first ')}\n" in reports.status_text(indexed, OutputStyle(), owner)
+    assert f", {told.removeprefix('first ')}\n" in reports.status_text(indexed, owner)
     assert (owner["run"] or {}).get("indexed") == (run.files if run else None)
 
 
@@ -277,9 +277,9 @@ def test_files_that_are_found_by_their_words_only_are_told() -> None:
 
     assert (
         "found:       4,210 of 5,000 files by meaning, all by words; 4,812 passages to embed: kb index\n"
-        in reports.status_text(status, OutputStyle())
+        in reports.status_text(status)
     )
-    assert "found:" not in reports.status_text(replace(status, index=replace(lacking, words_only=0)), OutputStyle())
+    assert "found:" not in reports.status_text(replace(status, index=replace(lacking, words_only=0)))
     daemon = reports.daemon_status(state, ["/notes"], datetime.now(UTC), "", run)
     assert reports.daemon_text(daemon).endswith(", embedding 1,200 of 48,000 passages")
 
@@ -313,8 +313,8 @@ def test_files_that_are_never_read_are_counted() -> None:
     *_, last = reports.failures_text((*UNREAD, *FAILED), STYLE).splitlines()
 
     assert last == f"not read: {counted}"
-    assert f"\nnot read:    {counted}\npassages:" in reports.status_text(state, STYLE)
-    assert "files:       3, 3 could not be indexed (kb status --problems)\n" in reports.status_text(state, STYLE)
+    assert f"\nnot read:    {counted}\npassages:" in reports.status_text(state)
+    assert "files:       3, 3 could not be indexed (kb status --problems)\n" in reports.status_text(state)
     assert [line.partition(":")[0] for line in reports.problems_text(state, STYLE).splitlines()] == [
         *("e.pdf", "f.md", "g.png"),
         *("a.png", "b.gif", "c.mp3", "d.bin"),
