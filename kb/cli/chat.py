@@ -55,7 +55,7 @@ HELP: Final = """\
 
 
 class Conversation:
-    """Answers lines, one after the other, and remembers the last answer.
+    """Answers lines, one after the other, and remembers the last question and the last answer.
 
     Args:
         kb: The knowledge base.
@@ -77,6 +77,8 @@ class Conversation:
         self._filters = Filters()
         self._model = model
         self._turns: list[tuple[str, str]] = []
+        self._question = ""
+        self._files: tuple[str, ...] = ()
         self._request = SearchRequest("")
         self._reply: Reply | None = None
         self._commands: dict[str, Callable[[str], None]] = {
@@ -113,36 +115,38 @@ class Conversation:
         return self._commands[name]
 
     def _ask(self, question: str) -> None:
-        """Answer a question, and keep the answer for the commands and follow-ups."""
+        """Answer a question; keep it for follow-ups, answered or not, and the answer for the commands."""
         first, *others = self._requests(question)
+        # A follow-up goes by the question before it, not by the last one that happened to be answered.
+        self._question, self._files = first.question, ()
         request, reply = first, self._answered(first)
         for other in others:
             if not reply.quotes:
                 request, reply = other, self._answered(other)
         self._write(reply)
+        self._turns.append((request.question, " ".join(one.text for one in marked(reply)) if reply.quotes else ""))
         if reply.quotes:
             self._request, self._reply = request, reply
-            self._turns.append((request.question, " ".join(one.text for one in marked(reply))))
+            self._files = globs_of(one.hit.passage.file.path for one in sources_of(reply))
 
     def _requests(self, question: str) -> list[SearchRequest]:
         """Return what to ask until there is an answer.
 
         A follow-up is asked as the model understands it, else with the words of the question before, first of the files
-        of the last answer.
+        of its answer.
         """
         request = SearchRequest(question, filters=self._filters)
-        if self._reply is None or not is_follow_up(question):
+        if not self._question or not is_follow_up(question):
             return [request]
         if understood := self._understood(question):
             return [understood]
-        if other := with_other(question, self._request.question):
+        if other := with_other(question, self._question):
             self._session.notice(f"understood as: {one_line(other)}")
             return [replace(request, question=other)]
-        request = replace(request, question=with_words_of(question, self._request.question))
-        if self._filters.paths:
+        request = replace(request, question=with_words_of(question, self._question))
+        if self._filters.paths or not self._files:
             return [request]
-        paths = globs_of(one.hit.passage.file.path for one in sources_of(self._reply))
-        return [replace(request, filters=replace(self._filters, paths=paths)), request]
+        return [replace(request, filters=replace(self._filters, paths=self._files)), request]
 
     def _answered(self, request: SearchRequest) -> Reply:
         """Return the answer to a request; on a terminal, say first that a model may take its time."""

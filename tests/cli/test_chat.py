@@ -151,6 +151,26 @@ def test_another_thing_is_asked_of_all_files(talk: Talk) -> None:
     assert "kb: understood as: Who wrote DuckDB in 2023?" in talk.err.getvalue()
 
 
+def test_a_follow_up_goes_by_a_question_without_an_answer(talk: Talk) -> None:
+    """That was asked last; the answers before it say nothing about what is meant, nor where it stands."""
+    answered = talk.kb.given
+    talk.say("Which vector store?")
+    talk.kb.given = answer()
+    talk.say("How long is the warranty of the kettle?")
+    talk.kb.given = answered
+    talk.say("What about the toaster?")
+    talk.kb.given = answer()
+    talk.say("Who sells it?")
+
+    *_, third, fourth, last = talk.asked
+    assert third == SearchRequest("How long is the warranty of the toaster?")
+    assert fourth.question == "Who sells it? long warranty toaster"
+    assert (fourth.filters.paths, last.filters.paths) == (("/db.md", "/a.md"), ())
+    talk.say("Why?")
+    assert talk.asked[-1] == SearchRequest("Why? sells long warranty toaster")
+    assert talk.say("/sources").startswith("Use ChromaDB. [1]")
+
+
 def test_a_follow_up_is_understood_by_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told how, and what the model wrote sets no filters; where it writes nonsense, the words are used."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
