@@ -14,7 +14,7 @@ from kb.cli.output.terminal import one_line, shown_path
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
-    from kb.records import Links, ResolvedLink
+    from kb.records import KnownFile, Links, ResolvedLink
 
 
 @command(short_help="Show the links from and to a file.", remote=True)
@@ -47,11 +47,15 @@ def links(session: Session, file: str | None, broken: bool, as_json: bool) -> in
             session.write_json({"broken": [formats.link_object(one) for one in wrong]})
         else:
             session.write("".join(_from_line(one, session) for one in wrong))
+            if not wrong:
+                session.notice("no broken links" + (f" in {_path(found.file, session)}" if found else ""))
         return 0 if wrong else 1
     if as_json:
         session.write_json(formats.links_object(found))
     else:
         session.write(_links_text(found, session))
+        if not found.outgoing and not found.incoming:
+            session.notice(f"no links from or to {_path(found.file, session)}")
     return 0 if found.outgoing or found.incoming else 1
 
 
@@ -63,9 +67,13 @@ def _links_text(links: Links, session: Session) -> str:
     return "".join(f"{name}\n{''.join(lines)}" for name, lines in parts if lines)
 
 
+def _path(file: KnownFile, session: Session) -> str:
+    return shown_path(formats.absolute(file.folder, file.path), session.style().cwd)
+
+
 def _from_line(one: ResolvedLink, session: Session) -> str:
     """A link as a line of grep, and why it is broken."""
-    path = shown_path(formats.absolute(one.source.folder, one.source.path), session.style().cwd)
+    path = _path(one.source, session)
     return f"{path}:{one.link.line}:{_written(one)}{f'  broken: {one.problem}' if one.problem else ''}\n"
 
 
@@ -88,6 +96,6 @@ def _end(one: ResolvedLink, session: Session) -> str:
     """The target of a link, or why it is broken."""
     if one.target is None:
         return f"broken: {one.problem}" if one.problem else "not in the index"
-    path = shown_path(formats.absolute(one.target.folder, one.target.path), session.style().cwd)
+    path = _path(one.target, session)
     line = f":{one.line}" if one.line else ""
     return f"{path}{line}{f'  broken: {one.problem}' if one.problem else ''}"

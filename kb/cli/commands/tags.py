@@ -10,12 +10,12 @@ from kb.cli.command import command
 from kb.cli.options import filter_options, json_option
 from kb.cli.output.notices import unmatched_notices
 from kb.cli.output.terminal import one_line
+from kb.records import Filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kb.cli.session import Session
-    from kb.records import Filters
 
 
 @command(short_help="List the tags in use.", remote=True)
@@ -36,6 +36,8 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
         session.write(_tags_text(found))
     for notice in lost:
         session.notice(notice)
+    if not found and not lost:
+        session.notice("no file has a tag" if filters == Filters() else "no file that matches the filters has a tag")
     return 0 if found else 1
 
 

@@ -57,8 +57,13 @@ def test_broken_links_of_a_file_or_of_all(command: CommandLine) -> None:
 
 
 def test_a_file_without_links_is_one(command: CommandLine) -> None:
-    """Nothing to show is exit code 1, as with grep."""
+    """Nothing to show is exit code 1, as with grep, and a line for people says so."""
     bare = Links(command.kb.files[0])
     command.kb.links = lambda file: bare  # type: ignore[method-assign]  # noqa: ARG005
 
-    assert command("links", "a.md") == (1, "", "")
+    assert command("links", "a.md") == (1, "", "kb: no links from or to /notes/a.md\n")
+    assert command("links", "a.md", "--broken") == (1, "", "kb: no broken links in /notes/a.md\n")
+    code, out, err = command("links", "a.md", "--json")
+    assert (code, json.loads(out)["outgoing"], err) == (1, [], "")
+    command.kb.broken_links = list  # type: ignore[method-assign]
+    assert command("links", "--broken") == (1, "", "kb: no broken links\n")

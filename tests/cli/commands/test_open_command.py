@@ -98,7 +98,12 @@ def test_a_document_that_nothing_can_show(
     assert command("open", "1", "--print") == (0, f"{tmp_path}/sums.xlsx\n", "")
     monkeypatch.setenv("DISPLAY", ":0")
     started: list[tuple[str, ...]] = []
-    monkeypatch.setattr("kb.cli.commands.open.start", lambda launched, *, here: started.append(launched) or int(here))
+
+    def start(launched: tuple[str, ...], *, here: bool) -> int:
+        started.append(launched)
+        return int(here)
+
+    monkeypatch.setattr("kb.cli.commands.open.start", start)
     assert command("open", "1") == (0, "opening sums.xlsx with xdg-open\n", "")
     assert started == [("xdg-open", f"{tmp_path}/sums.xlsx")]
 

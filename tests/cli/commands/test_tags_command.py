@@ -23,3 +23,12 @@ def test_tags_are_listed_with_their_counts(command: CommandLine) -> None:
     assert acting(out.replace("\n", "")) == []
     assert command.kb.asked == [("tags", {"filters": Filters(types=("md",), languages=("en",))})]
     assert json.loads(command("tags", "--json")[1])["tags"][0] == {"tag": "work", "files": 12}
+
+
+def test_no_tags_are_told(command: CommandLine) -> None:
+    """On standard error, with exit code 1, and whether filters are the reason."""
+    command.kb.tags = lambda filters=None: []  # type: ignore[method-assign]  # noqa: ARG005
+
+    assert command("tags") == (1, "", "kb: no file has a tag\n")
+    assert command("tags", "--type", "md") == (1, "", "kb: no file that matches the filters has a tag\n")
+    assert json.loads(command("tags", "--json")[1]) == {"tags": []}
