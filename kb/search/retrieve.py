@@ -14,7 +14,7 @@ import numpy as np
 
 from kb.records import MODES, Mode
 from kb.search.candidates import BY_WORDS, LEAST_COSINE, CandidatePool, ranks
-from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids, words_alone
+from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids, without_cosine
 
 if TYPE_CHECKING:
     from kb.records import Signals
@@ -104,7 +104,7 @@ class ByBoth:
     def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
         """Return the nearest passages and the best by BM25, in one order.
 
-        Of a passage that waits to be embedded, only the words are evidence.
+        Of a passage that waits to be embedded, the words are evidence of its cosine too.
         """
         nearest = ByMeaning().candidates(retriever, wanted)
         matches = retriever.matches(max(BY_WORDS, wanted // _FEWER_BY_WORDS), nearest.ids, FILE_WEIGHT)
@@ -116,8 +116,9 @@ class ByBoth:
         own = np.array(list(known.values()))
         by_words = np.array([matches.deviations.get(id_, 0.0) for id_ in ids])
         near = with_centroids(own, retriever.centroid_cosines(known))
-        by_both = fused(near, retriever.background_cosines(), by_words[: len(known)])
-        scores = np.concatenate([by_both, words_alone(by_words[len(known) :])])
+        with_vector, waiting = np.split(by_words, [len(known)])
+        by_both = fused(near, retriever.background_cosines(), with_vector)
+        scores = np.concatenate([by_both, without_cosine(waiting, with_vector, by_both)])
         return CandidatePool(
             ids,
             scores,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.search.rank import CENTROID_WEIGHT, KEYWORD_WEIGHT, fused, standardised, with_centroids
+from kb.search.rank import CENTROID_WEIGHT, KEYWORD_WEIGHT, fused, standardised, with_centroids, without_cosine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,3 +72,41 @@ def test_nothing_deviates_nothing_is_said() -> None:
     """Where every passage has the same score, it says nothing."""
     assert standardised(np.array([1.0, 2.0]), np.array([1.0, 1.0])).tolist() == [0.0, 0.0]
     assert standardised(np.array([1.0, 2.0]), np.zeros(0)).tolist() == [0.0, 0.0]
+
+
+def beside(waiting: list[float], near: list[float], said: list[float]) -> tuple[list[float], list[float]]:
+    """The scores of passages that wait, by their words, and those of others, by the deviations of cosines and words."""
+    others = np.array(said)
+    scores = fused(np.array(near), spread(), others)
+    return without_cosine(np.array(waiting), others, scores).tolist(), scores.tolist()
+
+
+def test_without_a_vector_a_passage_is_as_near_as_those_with_no_more_of_the_words() -> None:
+    """As the nearest of these; what is nearer and has more of the words says nothing about it."""
+    (waiting,), _ = beside([5.0], near=[1.0, 3.0, 4.0], said=[5.0, 1.0, 6.0])
+
+    assert waiting == pytest.approx(KEYWORD_WEIGHT * 5 + 4.5)
+
+
+def test_what_waits_is_not_behind_what_has_far_fewer_of_the_words() -> None:
+    """Nor before what is as near and has more of them."""
+    (waiting,), (few, as_many) = beside([4.0], near=[3.5, 4.0], said=[1.0, 4.5])
+
+    assert few < waiting < as_many
+
+
+def test_what_waits_without_words_is_not_taken_to_be_near() -> None:
+    """For a question in another language than the files, the nearest passages stay first."""
+    (none, chance), (near, _) = beside([0.0, 0.4], near=[4.0, 0.0], said=[0.0, 0.2])
+
+    assert none == 0.0
+    assert chance < near
+
+
+def test_among_passages_that_wait_the_words_decide() -> None:
+    """And where none has a vector, the words are all there is."""
+    some, _ = beside([1.0, 4.0, 2.0], near=[2.0, 3.0], said=[0.5, 3.0])
+    alone, _ = beside([1.0, 4.0, 2.0], near=[], said=[])
+
+    assert np.argsort(some).tolist() == np.argsort(alone).tolist() == [0, 2, 1]
+    assert alone == pytest.approx([KEYWORD_WEIGHT * one for one in (1.0, 4.0, 2.0)])

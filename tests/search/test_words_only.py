@@ -68,6 +68,16 @@ def test_words_find_what_waits(world: World, mode: Mode) -> None:
     assert (again.hits[0].score or 0.0) > 0.5
 
 
+def test_what_waits_with_the_words_is_before_what_is_near_with_few_of_them(world: World) -> None:
+    """Its cosine is not known, which is not a low one."""
+    world.write("near.md", "ladder and rope in the cellar")
+    world.run()
+    world.write("new.md", "# Ladder\n\nthe ladder by the shed leans on it\n")
+    world.run(embed=False)
+
+    assert paths(found(world, "ladder leans shed", Mode.HYBRID))[:2] == ["new.md", "near.md"]
+
+
 def test_by_meaning_what_waits_is_counted(world: World) -> None:
     """It is no hit, and the answer says how many files are found by their words only, and how to find them."""
     answer = found(world, "ladder shed", Mode.COSINE)
