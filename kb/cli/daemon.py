@@ -198,7 +198,8 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
         state, folders = self._scheduler.state, self._settings.folder_paths()
-        return daemon_status(state, folders, self._since, self._log_file, self._progress_now(), http=self._http.url)
+        run, http, log = self._progress_now(), self._http.url, self._log_file
+        return daemon_status(state, folders, self._since, log, run, http=http, rescans=self._totals_logged)
 
     def _progress_now(self) -> IndexProgress | None:
         """The progress of the index run under way, or of the embedding, which goes on in turns."""

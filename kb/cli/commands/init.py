@@ -123,8 +123,27 @@ def _add(session: Session, target: Path, folder: str, real: str) -> int:
     session.say(f"Added {one_line(real)} to {one_line(str(target))}\n")
     if found:
         trust_written(session, target)
-    session.say("Next: kb index\n")
+    daemon = _reloading_daemon(settings)
+    if daemon is None:
+        session.say("Next: kb index\n")
+    else:
+        session.say(f"kb watch (process {daemon}) reads it within seconds; kb sync waits until that is done\n")
     return 0
+
+
+def _reloading_daemon(settings: Settings) -> int | None:
+    """Return the process of the daemon that reloads this configuration when it is edited; None if there is none."""
+    from kb.service.client import RequestRefused, ask
+
+    try:
+        daemon = ask(settings.store_path(), "/local/settings")
+    except (RequestRefused, OSError):
+        return None
+    # One that was started with folders keeps them.
+    if daemon is None or daemon.get("folders_given") or not daemon.get("file") or settings.file is None:
+        return None
+    same = os.path.realpath(daemon["file"]) == os.path.realpath(settings.file)
+    return int(daemon["pid"]) if same else None
 
 
 def _require_apart(settings: Settings, folder: str) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from kb.config import Settings
 
 _START_SECONDS: Final = 600.0
+# A daemon that does not answer after these many seconds is at its model, which takes torch up to half a minute.
+_MODEL_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.05
 # Where programs reach the daemon, unless another address is named.
@@ -264,12 +266,16 @@ def _start_in_background(session: Session, settings: Settings) -> int:
     pid, log = started.process.pid, started.log
     fetches = os.sep in settings.config.embed.model and not Path(settings.model()).is_absolute()
     session.notice(f"starting process {pid}, log {log}{'; it may download the model first' if fetches else ''}")
-    until = time.monotonic() + _START_SECONDS
+    begun, told = time.monotonic(), False
+    until = begun + _START_SECONDS
     while time.monotonic() < until and started.running():
         daemon = _status_of_daemon(settings.store_path())
         if daemon is not None and may_be(daemon["pid"], pid):
             session.say(sanitize(f"running in the background: process {daemon['pid']}, log {log}\n"))
             return 0
+        if not told and time.monotonic() - begun > _MODEL_SECONDS:
+            session.notice(f"it is loading the model, {settings.config.embed.model}; this can take half a minute")
+            told = True
         time.sleep(_POLL_SECONDS)
     if started.running():
         session.say(sanitize(f"still starting: process {pid}, log {log}\n"))

@@ -138,6 +138,7 @@ def daemon_status(
     progress: IndexProgress | None = None,
     *,
     http: str = "",
+    rescans: bool = False,
 ) -> dict[str, Any]:
     """Return the status of the daemon as a JSON object.
 
@@ -148,6 +149,7 @@ def daemon_status(
         log: The log file; empty where there is none.
         progress: The progress of the current index run, if there is one and it has begun to read.
         http: The URL at which programs reach it; empty where there is none.
+        rescans: Whether it has scanned everything before, so that it only starts anew with an edited configuration.
     """
     from kb import __version__
 
@@ -166,6 +168,7 @@ def daemon_status(
         "run": _run_object(progress) if progress else None,
         "log": log or None,
         "http": http or None,
+        "reloaded": rescans and state.kind == "starting",
     }
 
 
@@ -186,13 +189,15 @@ def daemon_text(daemon: Mapping[str, Any]) -> str:
     # Until the first scan is done, only that scan is pending.
     first = daemon["state"] == "starting"
     reason = f" ({one_line(daemon['reason'])})" if daemon["reason"] and not first else ""
-    scan = f", first {_scan(daemon)}" if first else ""
+    reloaded = bool(daemon.get("reloaded"))
+    kind = "running" if reloaded else daemon["state"]
+    scan = f", {_pending_scan(daemon)}" if first else ""
     waiting = f", {count(daemon['waiting'], 'place')} waiting" if daemon["waiting"] and not first else ""
     waiting += "" if first else _embedding(daemon)
     since = moment(datetime.fromisoformat(daemon["since"]))
     errors = "".join(f"; {one_line(error)}" for error in daemon["errors"])
     http = f", {daemon['http']}" if daemon.get("http") else ""
-    return f"{daemon['state']}{reason}, process {daemon['pid']} since {since}{http}{scan}{waiting}{errors}"
+    return f"{kind}{reason}, process {daemon['pid']} since {since}{http}{scan}{waiting}{errors}"
 
 
 def _embedding(daemon: Mapping[str, Any]) -> str:
@@ -201,8 +206,15 @@ def _embedding(daemon: Mapping[str, Any]) -> str:
     return f", embedding {run['embedded']:,} of {count(run['to_embed'], 'passage')}" if run.get("to_embed") else ""
 
 
+def _pending_scan(daemon: Mapping[str, Any]) -> str:
+    """Return the progress of the scan that a daemon starts with, or with which it reads the folders of an edit."""
+    if daemon.get("reloaded"):
+        return f"configuration reloaded and folders being read, {_scan(daemon)}"
+    return f"first {_scan(daemon)}"
+
+
 def _scan(daemon: Mapping[str, Any]) -> str:
-    """Return the progress of the daemon's first scan."""
+    """Return the progress of the daemon's scan."""
     run = daemon.get("run")
     if not run:
         return "scan running: looking through the folders"
@@ -302,7 +314,8 @@ def _could_be_read(problems: Sequence[Failure], *, tesseract: bool) -> list[tupl
 
 def _as_of(index: Freshness, daemon: Mapping[str, Any] | None) -> str:
     if daemon and daemon["state"] == "starting":
-        return f"{moment(index.as_of)}, {_scan(daemon)}" if index.as_of else f"never, first {_scan(daemon)}"
+        first = "" if daemon.get("reloaded") else "first "
+        return f"{moment(index.as_of)}, {_scan(daemon)}" if index.as_of else f"never, {first}{_scan(daemon)}"
     noun = "change" if index.watching else "file"
     waiting = f", {count(index.pending, noun)} waiting" if index.pending else ""
     return (moment(index.as_of) if index.as_of else "never") + waiting

@@ -203,6 +203,37 @@ def test_init_adds_a_folder_and_changes_nothing_else(command: CommandLine, tmp_p
     assert "no configuration" in command("init", "--here", "--add", "../deep")[2]
 
 
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("daemon", "told"),
+    [
+        ({}, "kb watch (process 7) reads it within seconds; kb sync waits until that is done"),
+        ({"folders_given": True}, "Next: kb index"),
+        ({"file": "/elsewhere/config.toml"}, "Next: kb index"),
+        ({"file": None}, "Next: kb index"),
+        (None, "Next: kb index"),
+    ],
+)
+def test_an_added_folder_is_read_by_a_running_daemon(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daemon: dict[str, object] | None, told: str
+) -> None:
+    """Where it goes by this configuration, nothing is left to do; one with other folders keeps those."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    own = tmp_path / "home" / "config" / "kb" / "config.toml"
+    assert command("init", str(tmp_path / "one"))[0] == 0
+    asked: list[tuple[str, str]] = []
+
+    def ask(store: str, path: str) -> dict[str, object] | None:
+        asked.append((store, path))
+        return None if daemon is None else {"pid": 7, "file": str(own), "folders_given": False} | daemon
+
+    monkeypatch.setattr("kb.service.client.ask", ask)
+
+    assert command("init", "--add", str(tmp_path / "two"))[1] == f"Added {tmp_path}/two to {own}\n{told}\n"
+    assert asked == [(str(tmp_path / "home" / "data" / "kb" / "store"), "/local/settings")]
+
+
 def test_init_adds_to_no_file_that_may_not_hold(command: CommandLine, here: Path, tmp_path: Path) -> None:
     """And what it adds for the user is trusted."""
     for name in ("private", "mine"):

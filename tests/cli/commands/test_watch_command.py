@@ -14,6 +14,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from made_up import answer, hit, settings
 
 from kb.cli.main import run
 from kb.cli.session import Session
+from kb.service.background import BackgroundDaemon
 from kb.service.listen import listen
 from kb.store.lock import OWNER_FILE, StoreLock
 
@@ -243,6 +245,25 @@ def test_a_daemon_started_behind_has_the_folders_that_were_typed(
     command("watch", "--background")
 
     assert given == [True, False]
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(0.0, 1), (60.0, 0)])
+def test_a_slow_start_behind_says_once_that_the_model_is_loaded(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, lines: int
+) -> None:
+    """Nobody looks at half a minute of nothing; a quick start has no such line."""
+    command.settings = settings(str(tmp_path))
+    answers: list[dict[str, int] | None] = [{"pid": os.getpid()}, None, None, None]
+    process = SimpleNamespace(pid=os.getpid(), poll=lambda: None)
+    started = BackgroundDaemon(process, tmp_path / "log", 0)  # type: ignore[arg-type]
+    monkeypatch.setattr("kb.service.background.start_daemon", lambda *_: started)
+    monkeypatch.setattr("kb.cli.commands.watch._status_of_daemon", lambda _: answers.pop())
+    monkeypatch.setattr("kb.cli.commands.watch._MODEL_SECONDS", seconds)
+
+    code, out, err = command("watch", "--background")
+
+    assert (code, out.partition(":")[0], answers) == (0, "running in the background", [])
+    assert err.count("it is loading the model, ") == lines
 
 
 @pytest.mark.parametrize("name", ["notes 🗒", "caf\udce9", 'a "b" \\c'])

@@ -233,6 +233,23 @@ def test_the_daemon_is_told_in_one_line() -> None:
     )
 
 
+def test_a_daemon_that_reloaded_its_configuration_is_running() -> None:
+    """It answers, and reads the folders again; that is not its start."""
+    run = IndexProgress(12, 1200, 3, 9, 0, 8, 60.0, "reading", 100)
+    state = WatchState("starting", "The first full scan has not finished", 0, 1, None, datetime.now(UTC))
+    daemon = reports.daemon_status(state, ["/notes"], datetime.now(UTC), "", run, rescans=True)
+
+    assert reports.daemon_text(daemon).startswith("running, process ")
+    assert reports.daemon_text(daemon).endswith(
+        ", configuration reloaded and folders being read, scan running: 1,200 files to index, 100 read, 12 indexed"
+    )
+    assert (daemon["state"], daemon["reloaded"]) == ("starting", True)
+    status = replace(FakeKnowledge().state, index=Freshness(None, 1, watching=True))
+    assert "indexed:     never, scan running: 1,200 files" in reports.status_text(status, daemon)
+    settled = reports.daemon_status(replace(state, kind="watching"), [], datetime.now(UTC), "", rescans=True)
+    assert settled["reloaded"] is False
+
+
 @pytest.mark.parametrize(
     ("run", "told"),
     [
