@@ -86,6 +86,7 @@ class Daemon:
         self._cwd = "" if log else current_folder()
         self._since = datetime.now(UTC)
         self._totals_logged = False
+        self._reopening = False
         self._progress: IndexProgress | None = None
         # What embeds the texts that the last index runs left, in turns; None where none are left.
         self._embedding: EmbeddingRun | None = None
@@ -198,6 +199,9 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """The state of the daemon, for ``kb watch --status`` and ``kb status``."""
         state, folders = self._scheduler.state, self._settings.folder_paths()
+        if self._reopening:
+            # The old watcher has ended, and the next one waits for the model.
+            state = replace(state, kind="starting", reason="The configuration is being reloaded")
         run, http, log = self._progress_now(), self._http.url, self._log_file
         return daemon_status(state, folders, self._since, log, run, http=http, rescans=self._totals_logged)
 
@@ -605,16 +609,20 @@ class Daemon:
     def _reopen(self, settings: Settings) -> None:
         """Reopen the knowledge base with other settings, or with the old ones if that fails."""
         old = self._settings
-        self._stop_watching()
-        self._kb.close()
-        unfreeze_memory()
+        self._reopening = True
         try:
-            self._open(settings)
-            self._say("config.toml reloaded")
-        except KbError as error:
-            self._say(f"config.toml not reloaded: {error}")
-            self._open(old)
-        self._start_watching(time.monotonic())
+            self._stop_watching()
+            self._kb.close()
+            unfreeze_memory()
+            try:
+                self._open(settings)
+                self._say("config.toml reloaded")
+            except KbError as error:
+                self._say(f"config.toml not reloaded: {error}")
+                self._open(old)
+            self._start_watching(time.monotonic())
+        finally:
+            self._reopening = False
 
 
 def _without_port(settings: Settings) -> Config:
