@@ -275,11 +275,15 @@ class Daemon:
             self._say(event_text(event, seconds, self._cwd))
 
     def _watch_state(self) -> tuple[bool, int]:
-        """Whether changes are noticed, and how many wait; at least one until the first scan is done."""
-        state = self._scheduler.state
+        """Whether changes are noticed, and how many wait; at least one until the first scan is done.
+
+        A changed place may hold any number of files: during a run that has counted them, the files that are left.
+        """
+        state, run = self._scheduler.state, self._progress
         settled = state.kind in {"watching", "polling"}
+        waiting = max(state.waiting, run.files_total - run.files if run else 0)
         # While it starts, everything is pending until the first scan, which needs no request.
-        return settled or state.kind == "starting", state.waiting if settled else max(1, state.waiting)
+        return settled or state.kind == "starting", waiting if settled else max(1, waiting)
 
     def _listen(self) -> tuple[DaemonServer, Api]:
         """Listen for the clients of this user; nothing is answered yet."""

@@ -6,14 +6,17 @@ import os
 import shutil
 import tempfile
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from waiting import wait_until
 from watched import LoadedFake
 
+from kb.app import LocalKnowledgeBase
 from kb.cli.daemon import Daemon
-from kb.cli.output.reports import daemon_text
+from kb.cli.output.reports import daemon_text, freshness_notice
 from kb.config import load
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from kb.records import Freshness, IndexProgress
 
 FILES = 6
 
@@ -103,6 +108,37 @@ def test_the_status_says_how_many_passages_are_embedded(daemon: Daemon, model: H
     model.go_on.set()
     wait_until(lambda: daemon.status()["run"] is None)
     assert "embedding" not in daemon_text(daemon.status())
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Freshness]]:
+    """How many files a run has left, with what an answer says of how up to date the index is, as often as it tells."""
+    told: list[tuple[int, Freshness]] = []
+    original = LocalKnowledgeBase.update
+
+    def update(kb: LocalKnowledgeBase, *, on_progress: Callable[[IndexProgress], None], **more: Any) -> Any:
+        def noted(now: IndexProgress) -> None:
+            on_progress(now)
+            told.append((now.files_total - now.files, kb._container.store.freshness()))
+
+        return original(kb, on_progress=noted, **more)
+
+    monkeypatch.setattr(LocalKnowledgeBase, "update", update)
+    return told
+
+
+def test_the_files_of_a_run_wait_not_the_one_place_that_they_are_in(
+    waiting: list[tuple[int, Freshness]], daemon: Daemon, model: HeldModel
+) -> None:
+    """At the start all folders are one place, as are those that are new in the configuration."""
+    model.go_on.set()
+    wait_until(lambda: daemon._watch_state() == (True, 0))
+
+    first, freshness = waiting[0]
+    assert (first, freshness.pending) == (FILES, FILES)
+    told = freshness_notice(replace(freshness, as_of=datetime.now(UTC)), hits=1)
+    assert told.startswith(f"at least {FILES} changes being indexed; the answer may be incomplete")
+    assert all(index.pending >= left for left, index in waiting)
 
 
 @pytest.mark.usefixtures("daemon")

@@ -333,7 +333,9 @@ def freshness_notice(index: Freshness, *, hits: int) -> str:
     if index.as_of is None and not hits:
         return "nothing is indexed yet: run kb index"
     if index.pending and index.watching:
-        return f"{count(index.pending, 'change')} being indexed; the answer may be incomplete (--wait waits for it)"
+        # A change may be that of a folder with any number of files.
+        changes = f"at least {count(index.pending, 'change')} being indexed"
+        return f"{changes}; the answer may be incomplete (--wait waits for it)"
     if index.pending:
         return f"{count(index.pending, 'file')} not indexed yet; the answer may be incomplete: run kb index"
     return ""

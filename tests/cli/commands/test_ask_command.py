@@ -44,6 +44,16 @@ def test_links_are_shown_as_their_text(command: CommandLine) -> None:
     assert "[ChromaDB](" in json.loads(command("ask", "x", "--json")[1])["sentences"][0]["text"]
 
 
+def test_an_answer_from_a_part_of_the_files_says_so(command: CommandLine) -> None:
+    """As a search does: what is not embedded yet may answer better."""
+    part = replace(answer().index, files=42, words_only=2)
+    command.kb.given = replace(answer(hit("Use ChromaDB.")), mode="hybrid", index=part)
+
+    code, _, told = command("ask", "Which", "store?")
+    assert code == 0
+    assert "found so far: 40 of 42 files by meaning, all by words" in told
+
+
 def test_an_item_of_a_list_is_shown_without_its_bullet(command: CommandLine) -> None:
     """Alone, it is no list; the quote under the source has it as it is written."""
     command.kb.given = answer(hit("* 3oz pisco"))

@@ -282,7 +282,7 @@ def test_what_waits_while_a_watcher_works_is_told_otherwise() -> None:
     """Nobody has to run an index then."""
     told = reports.freshness_notice(Freshness(datetime(2026, 1, 15, tzinfo=UTC), 2, watching=True), hits=1)
 
-    assert told.startswith("2 changes being indexed")
+    assert told.startswith("at least 2 changes being indexed")
 
 
 def test_files_that_are_found_by_their_words_only_are_told() -> None:
