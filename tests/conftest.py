@@ -131,6 +131,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) ->
     clean_environ(monkeypatch, next(homes))
 
 
+@pytest.fixture(autouse=True)
+def same_signals() -> Iterator[None]:
+    """What a test lets Ctrl-C and SIGTERM do has no effect on the next one."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """A folder that all processes of a test run share; the first that asks for it makes it, the others wait."""
     root = factory.getbasetemp()
