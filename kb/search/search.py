@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Final
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -137,8 +137,9 @@ def _file(id_: str) -> int:
     return int(id_.partition("-")[0], 16)
 
 
+_Candidate = TypeVar("_Candidate")
 _PAGE: Final = 16
-# Whether there is an answer is decided by this many of the best passages, however many are shown.
+# Whether there is an answer is decided by this many of the best passages with a vector, however many are shown.
 _JUDGED: Final = 30
 
 
@@ -459,17 +460,18 @@ class Searcher:
             return None
         judge = self._background.judge(index, retriever.vector, scope.embedded)
         # With calibrated languages, the language of each passage has to be looked up first.
-        judged = frozenset(() if judge.near else found.pool.best(_JUDGED))
+        pool = found.pool
+        judged = frozenset(() if judge.near else _judged(pool.best(len(pool.ids)), pool.cosines.__contains__))
         near = (hit.score for hit in found.hits if hit.passage.id in judged)
         if any(cosine is not None and judge.evidence("", cosine, 0.0) >= 0 for cosine in near):
             # Hits are known already; most queries end here.
             return None
         there = (one for one, _ in found.known if found.staleness.there(one.file))
-        best = list(islice(there, _JUDGED))
+        best = list(_judged(there, lambda one: one.id in pool.cosines))
 
         def answering(shares: Mapping[str, float], by_words: Mapping[str, float]) -> frozenset[str]:
             def answers(one: StoredPassage) -> bool:
-                cosine = found.pool.cosine_of(one.id)
+                cosine = pool.cosine_of(one.id)
                 if cosine is None:
                     return shares.get(one.id, 0.0) >= MOST_WORDS
                 return judge.evidence(one.file.language, cosine, by_words.get(one.id, 0.0)) >= 0
@@ -497,6 +499,21 @@ class Searcher:
         language = found.hits[0].passage.file.language
         measured = self._background.unrelated(index).languages.get(language)
         return language if measured is not None and not measured.known else ""
+
+
+def _judged(best: Iterable[_Candidate], has_vector: Callable[[_Candidate], bool]) -> Iterator[_Candidate]:
+    """Yield the candidates by which it is decided whether there is an answer: the best 30 that have a vector.
+
+    Those among them that wait to be embedded come too, 30 at most: they say less, and take the place of no other.
+    """
+    left = {True: _JUDGED, False: _JUDGED}
+    for one in best:
+        embedded = has_vector(one)
+        if left[embedded]:
+            left[embedded] -= 1
+            yield one
+        if not left[True]:
+            return
 
 
 def _weak(nothing: Answer, hits: Sequence[Hit], *, show: bool) -> Answer:

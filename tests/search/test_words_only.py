@@ -15,7 +15,7 @@ from kb.cli.output.notices import notices
 from kb.errors import NotIndexed
 from kb.mcp.text import search_notices
 from kb.records import Answer, Freshness, Mode, ResolvedRequest
-from kb.search.search import Searcher
+from kb.search.search import Searcher, _judged
 from kb.web.text import freshness_line
 
 OLD = [f"apple berry {number} {word}" for number in range(20) for word in ("fig", "grape")]
@@ -107,6 +107,14 @@ def test_most_words_are_an_answer_where_there_is_no_cosine(world: World) -> None
     assert "the files probably do not say" not in search_notices(refused, [], None)
     assert "40 of 42 files by meaning so far, all by words" in search_notices(refused, [], None)
     assert "mode hybrid" not in search_notices(refused, [], None)
+
+
+def test_what_waits_takes_no_place_of_those_that_are_judged() -> None:
+    """However many passages wait above it, the thirtieth with a vector is among those that decide on an answer."""
+    order = [*range(-50, 0), *range(40), *range(-80, -50)]
+
+    assert list(_judged(order, lambda one: one >= 0)) == [*range(-50, -20), *range(30)]
+    assert list(_judged(range(100), lambda one: one >= 0)) == list(range(30))
 
 
 def test_while_hardly_anything_is_embedded_nothing_is_refused() -> None:
