@@ -117,7 +117,7 @@ class SentenceExtractor:
         shares = _word_shares(candidates, words)
         scores = _scores_without_cosines(candidates, answer.query, shares)
         scores += _scores_of_instructions(candidates, answer, shares)
-        cosines = np.array([one.cosine for one in candidates])
+        cosines = _expected_cosines(candidates, answer.hits)
         repeats = [_repeats(one, words) for one in candidates]
         order = np.argsort(-(scores + COSINE_WEIGHT * cosines), kind="stable").tolist()
         likely = ([at for at in order if not repeats[at]] or order)[:_EMBEDDED]
@@ -161,6 +161,13 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
             yield _Candidate(quote, at, file.language, passage, cosines[at])
+
+
+def _expected_cosines(candidates: Sequence[_Candidate], hits: Sequence[Hit]) -> NDArray[np.float64]:
+    """Return the cosine of each candidate's passage; for one that waits to be embedded, the mean of those known."""
+    known = [hit.score for hit in hits if hit.score is not None]
+    usual = sum(known) / len(known) if known else 0.0
+    return np.array([usual if hits[one.hit].score is None else one.cosine for one in candidates])
 
 
 def _with_introduced(quotes: Sequence[Quote], hits: Sequence[Hit]) -> tuple[Quote, ...]:

@@ -105,6 +105,18 @@ def test_a_sentence_beside_the_words_of_the_question_counts() -> None:
     }
 
 
+def test_sentences_of_a_passage_that_waits_are_compared_by_their_own_cosine() -> None:
+    """That of the passage is not known, which does not keep them from being looked at."""
+    embedded = "\n\n".join(f"The locksmith of the town charged {number} euros." for number in range(20, 28))
+    waiting = "The locksmith of the town is Vogel."
+    answer = answered("Which locksmith of the town is cheap?", embedded, waiting, fused=(3.0, 3.5))
+    answer = replace(answer, hits=(answer.hits[0], replace(answer.hits[1], score=None)))
+
+    (first, *_) = best(answer, Cosines({waiting: 0.9}))
+
+    assert first.text == waiting
+
+
 @pytest.mark.parametrize(
     "picture",
     [
