@@ -242,10 +242,12 @@ class LocalVectors:
             self.rebuild()
         else:
             clean = self._is_clean()
+            # Before ChromaDB is opened, in the probe's process too: it may write its files again.
+            changed = None if clean else self._stamp.changed()
             if reason := self._probe_failure(name):
                 self._replace(f"the vector index is damaged ({reason})", reason)
             else:
-                self._open_if_paired(name, clean=clean)
+                self._open_if_paired(name, clean=clean, changed=changed)
         if self._open is not None:
             return self._open
         try:
@@ -254,14 +256,20 @@ class LocalVectors:
             self._replace(f"the vector index is damaged ({error.message})", error.message)
             return self._opened()
 
-    def _open_if_paired(self, name: str, *, clean: bool) -> None:
-        """Open a generation that passed the probe if it belongs to the catalog; otherwise rebuild."""
+    def _open_if_paired(self, name: str, *, clean: bool, changed: str | None) -> None:
+        """Open a generation that passed the probe if it belongs to the catalog; otherwise rebuild.
+
+        Args:
+            name: The generation.
+            clean: Whether it was closed properly and its files were unchanged.
+            changed: A file of the graph that another program had changed; None if there was none.
+        """
         directory = self._generations.path(name)
         paired = self._pairing.is_paired(read_id(directory))
         if paired is False:
             self._replace("the vector index belongs to another catalog", "another catalog's")
             return
-        if not clean and (changed := self._stamp.changed()):
+        if changed:
             self._replace(f"the vector index is damaged ({changed} was changed by another program)", changed)
             return
         live = self._pairing.live()

@@ -11,6 +11,7 @@ import pytest
 from damaged_stores import Store
 
 from kb.store.catalog import SqliteCatalog
+from kb.store.local_vectors import LocalVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +164,26 @@ def test_store_of_an_earlier_kb_gets_an_id_and_embeds_nothing(
     assert (report.embedded, report.reused, told) == (0, 0, [])
     assert (store / "generation-0001" / "kb.id").is_file()
     assert not list(store.glob("damaged-*"))
+
+
+def test_files_that_the_probe_writes_are_not_another_program_s(
+    stores: Path, opened: Callable[[str], tuple[LocalKnowledgeBase, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ChromaDB may write the graph again when it is opened, with other bytes where there is no vector."""
+    generation = stores / "own-store" / "generation-0001"
+    (generation / "kb.id").unlink()
+    (graph,) = generation.glob("*/length.bin")
+
+    def probed(_self: LocalVectors, _name: str) -> str:
+        graph.write_bytes(graph.read_bytes() + b"\0")
+        return ""
+
+    monkeypatch.setattr(LocalVectors, "_probe_failure", probed)
+    kb, told = opened("own")
+    with kb:
+        kb.own()
+
+    assert "another program" not in " ".join(told)
 
 
 @pytest.mark.slow
