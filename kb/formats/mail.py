@@ -11,6 +11,7 @@ from email import policy
 from email.header import decode_header
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.builder import Unreadable, clean, line
@@ -62,6 +63,8 @@ def file_name(part: MIMEPart, charset: str) -> str:
     return line(name)
 
 
+# A mail is asked for it by each header and by its texts.
+@lru_cache(maxsize=1)
 def charset_of(message: EmailMessage) -> str:
     """Return the encoding of a mail: the first that a part declares beside ASCII and UTF-8.
 
@@ -103,11 +106,7 @@ def _raw(part: MIMEPart, name: str) -> str:
 
 def _undeclared(raw: str, charset: str) -> str:
     """Decode a header with bytes beyond ASCII: as UTF-8 if valid, else in the encoding of the mail."""
-    data = _bytes(raw)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        text = decoded(data, charset or "cp1252")
+    text = _text_of(_bytes(raw), charset)
     if "=?" not in text:
         return text
     try:
@@ -117,6 +116,14 @@ def _undeclared(raw: str, charset: str) -> str:
         )
     except (ValueError, LookupError):
         return text
+
+
+def _text_of(data: bytes, charset: str) -> str:
+    """Decode bytes that declare no encoding: as UTF-8 if valid, else in the encoding of the mail."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return decoded(data, charset)
 
 
 def _bytes(raw: str) -> bytes:
@@ -205,7 +212,7 @@ def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
     builder.add_place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), reset_headings=True)
     builder.add_heading(subject, 1)
     builder.add_text(_headers(message, _HEADERS))
-    for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message))))):
+    for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message), charset_of(message))))):
         builder.add_text(paragraph)
     for paragraph in _invitations(message):
         builder.add_text(paragraph)
@@ -219,29 +226,29 @@ def _headers(message: EmailMessage, names: Iterable[str]) -> str:
     return "\n".join(f"{name}: {value}" for name in names if (value := header(message, name)))
 
 
-def _texts(part: MIMEPart, body: MIMEPart | None) -> Iterator[str]:
+def _texts(part: MIMEPart, body: MIMEPart | None, charset: str) -> Iterator[str]:
     """Yield the texts of a part in order, attached texts and mails included; the body counts however long it is.
 
-    Of alternatives, the one with more words is taken.
+    Of alternatives, the one with more words is taken. What declares no encoding is in ``charset``, that of the mail.
     """
     kind = part.get_content_type()
     if not part.is_multipart():
         if part is body or (_is_prose(part) and (not part.get_filename() or _size(part) <= _LONGEST_ATTACHMENT)):
-            text = _content(part)
+            text = _content(part, charset)
             yield seen(text) if kind == "text/html" else text
     elif kind == "message/rfc822":
         for inner in _parts(part):
             yield _headers(inner, ("Subject", *_HEADERS))
-            yield from _texts(inner, _body(inner))
+            yield from _texts(inner, _body(inner), charset_of(inner))
     elif kind == "multipart/alternative":
         forms = sorted(_parts(part), key=lambda form: form.get_content_type() != "text/plain")
         best: list[str] = []
         for form in forms:
-            best = _better(best, list(_texts(form, body)))
+            best = _better(best, list(_texts(form, body, charset)))
         yield from best
     else:
         for inner in _parts(part):
-            yield from _texts(inner, body)
+            yield from _texts(inner, body, charset)
 
 
 def _better(one: list[str], other: list[str]) -> list[str]:
@@ -298,11 +305,12 @@ def _parts(part: MIMEPart) -> list[EmailMessage]:
     return [inner for inner in payload if isinstance(inner, EmailMessage)] if isinstance(payload, list) else []
 
 
-def _content(part: MIMEPart) -> str:
-    """Decode a part in the encoding that it declares, else in the one that its HTML declares, else in a likely one."""
+def _content(part: MIMEPart, charset: str) -> str:
+    """Decode a part in the encoding that it declares, else that its HTML declares, else in ``charset``."""
     payload = part.get_payload(decode=True)
     data = payload if isinstance(payload, bytes) else b""
-    text = decoded(data, _declared(part) or (named(data) if part.get_content_type() == "text/html" else ""))
+    label = _declared(part) or (named(data) if part.get_content_type() == "text/html" else "")
+    text = decoded(data, label) if label else _text_of(data, charset)
     if part.get_content_type() == "text/plain" and str(part.get_param("format", "")).lower() == "flowed":
         return _unfolded(text, str(part.get_param("delsp", "")).lower() == "yes")
     return text
