@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from kb.formats.legacy import legacy_encoding
+from kb.formats.legacy import decodes, legacy_encoding
 
 # UTF-32 comes first: its little-endian mark begins with that of UTF-16.
 _MARKS: Final = (
@@ -29,7 +29,7 @@ _MAGIC: Final = re.compile(
     rb"|SQLite format 3|\x1aE\xdf\xa3|\x89HDF|wOF[F2]\x00"
 )
 # Escape sequences in ASCII text, as in mails, that switch to Japanese and Korean letters.
-_ESCAPES: Final = {
+ESCAPES: Final = {
     "iso2022_jp_ext": re.compile(rb"\x1b\$(?:[@B]|\(D)"),
     "iso2022_kr": re.compile(rb"\x1b\$\)C"),
 }
@@ -94,7 +94,7 @@ def is_binary(data: bytes) -> bool:
 def _marked(data: bytes) -> tuple[bytes, str] | None:
     """Return the byte order mark of a text and its encoding; None if it has no mark."""
     for mark, encoding in _MARKS:
-        if data.startswith(mark) and not (encoding == "utf-32-le" and not _decodes(data, encoding)):
+        if data.startswith(mark) and not (encoding == "utf-32-le" and not decodes(data, encoding)):
             return mark, encoding
     return None
 
@@ -103,7 +103,7 @@ def _escaped(data: bytes) -> str | None:
     """Return the encoding of ASCII text with escape sequences; None if it has none."""
     if b"\x1b$" not in data or not data.isascii():
         return None
-    return next((name for name, mark in _ESCAPES.items() if mark.search(data) and _decodes(data, name)), None)
+    return next((name for name, mark in ESCAPES.items() if mark.search(data) and decodes(data, name)), None)
 
 
 def _wide(data: bytes) -> str | None:
@@ -122,7 +122,7 @@ def _wide(data: bytes) -> str | None:
     orders = ("le", "be") if little >= big else ("be", "le")
     for encoding in (f"{width}-{order}" for width in ("utf-32", "utf-16") for order in orders):
         text = sample.decode(encoding, "ignore")
-        if len(_UNLIKELY.findall(text)) <= len(text) * _MOST_CONTROLS_LEGACY and _decodes(data, encoding):
+        if len(_UNLIKELY.findall(text)) <= len(text) * _MOST_CONTROLS_LEGACY and decodes(data, encoding):
             return encoding
     return None
 
@@ -144,21 +144,13 @@ def _decoded(data: bytes, encoding: str) -> Decoded:
         return Decoded(_lines(text), encoding, replaced)
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _controls(data: bytes) -> int:
     """Count the control characters that text does not have."""
     return len(data) - len(data.translate(None, _CONTROLS))
 
 
 def _is_utf8(data: bytes) -> bool:
-    return data.isascii() or _decodes(data, "utf-8")
+    return data.isascii() or decodes(data, "utf-8")
 
 
 def _lines(text: str) -> str:

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from kb.formats.builder import Unreadable, line
+from kb.formats.builder import Unreadable
 from kb.formats.charset import decoded, named, prepare
 from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
@@ -122,12 +122,8 @@ class _Book:
             Unreadable: There is none.
         """
         container = self._tree(_CONTAINER)
-        place = next(
-            (one.get("full-path", "") for one in container.iter() if local(one) == "rootfile")
-            if container is not None
-            else iter(()),
-            "",
-        )
+        roots = [] if container is None else [one for one in container.iter() if local(one) == "rootfile"]
+        place = roots[0].get("full-path", "") if roots else ""
         tree = self._tree(posixpath.normpath(place)) if place else None
         if tree is None:
             raise Unreadable("is not an e-book: it does not say what its pages are", _OPEN)
@@ -212,5 +208,5 @@ def _chapters(builder: TextBuilder, pieces: list[Piece], level: int, name: str) 
         builder.add_place(f"chapter: {name}", reset_headings=True)
     for first, last in zip([0, *begins], [*begins, len(pieces)], strict=True):
         if first in begins and first < last:
-            builder.add_place(f"chapter: {line(pieces[first].text)}", reset_headings=True)
+            builder.add_place(f"chapter: {pieces[first].text}", reset_headings=True)
         put_pieces(pieces[first:last], builder)

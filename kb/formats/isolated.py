@@ -17,6 +17,7 @@ from kb.errors import DocumentError
 from kb.formats import legacy
 from kb.formats import text as plain
 from kb.formats.builder import Unreadable
+from kb.formats.decode import ESCAPES
 from kb.formats.registry import REGISTRY
 from kb.records import Document
 
@@ -68,8 +69,8 @@ def prepare() -> None:
     for path, text in (formats | _SAMPLES).items():
         plain.extract(path, text.encode())
     legacy.prepare()
-    escaped, wide = ("iso2022_jp_ext", "iso2022_kr"), ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-    for encoding in (*legacy.ENCODINGS, *escaped, *wide, "utf-8-sig", "latin-1", "ascii"):
+    wide = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+    for encoding in (*ESCAPES, *wide, "utf-8-sig", "latin-1", "ascii"):
         codecs.lookup(encoding)
 
 

@@ -44,10 +44,10 @@ _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
 # What a multi-byte encoding gives for bytes that it has no character for: plainer than any other sign of a mistake.
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
 _PRIVATE_WEIGHT: Final = 3
-# The share of the characters beyond ASCII from which on they make no sense.
-_MOST_ODD: Final = 1.0
+# In bytes: what the detector gets.
 _SAMPLE: Final = 1 << 12
-_SEEN: Final = 1 << 9
+# In characters: how many of them are looked at for what makes no sense.
+_LOOKED_AT: Final = 1 << 9
 
 
 def prepare() -> None:
@@ -70,7 +70,7 @@ def legacy_encoding(data: bytes) -> str | None:
         for encoding, score in _likely(sample[:size]):
             likely[encoding] = max(score, likely.get(encoding, score))
     ranked = sorted(likely, key=lambda encoding: (-likely[encoding], ENCODINGS.index(encoding)))
-    return next((encoding for encoding in ranked if _decodes(data, encoding)), None)
+    return next((encoding for encoding in ranked if decodes(data, encoding)), None)
 
 
 def _sizes(sample: bytes) -> Sequence[int]:
@@ -91,12 +91,12 @@ def _likely(sample: bytes) -> Iterator[tuple[str, float]]:
     found = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=ENCODINGS)
     for one in found:
         encoding = one["encoding"]
-        if encoding is None or not _decodes(sample, encoding):
+        if encoding is None or not decodes(sample, encoding):
             continue
-        text = sample.decode(encoding)[:_SEEN]
+        text = sample.decode(encoding)[:_LOOKED_AT]
         odd = _oddity(text) / max(1, len(_NOT_ASCII.findall(text)))
-        if odd < _MOST_ODD:
-            yield encoding, one["confidence"] * (1 - odd / _MOST_ODD) * (_usual(text) if encoding == _WESTERN else 1)
+        if odd < 1:
+            yield encoding, one["confidence"] * (1 - odd) * (_usual(text) if encoding == _WESTERN else 1)
 
 
 def _usual(text: str) -> float:
@@ -112,7 +112,7 @@ def _western_symbols(data: bytes, sample: bytes) -> bool:
         data: The text.
         sample: A sample of it, which is looked at first; a symbol may be at its end without what comes after it.
     """
-    if _other_than_symbols(sample) > 1 or not _decodes(data, _WESTERN):
+    if _other_than_symbols(sample) > 1 or not decodes(data, _WESTERN):
         return False
     return _other_than_symbols(data) == 0
 
@@ -185,7 +185,8 @@ def _lines_beyond_ascii(data: bytes) -> Iterator[bytes]:
         yield data[start : min(position, start + _SAMPLE)]
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
+def decodes(data: bytes, encoding: str) -> bool:
+    """Whether bytes are valid in an encoding."""
     try:
         data.decode(encoding)
     except UnicodeDecodeError:

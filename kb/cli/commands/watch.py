@@ -274,7 +274,9 @@ def _start_in_background(session: Session, settings: Settings) -> int:
             session.say(sanitize(f"running in the background: process {daemon['pid']}, log {log}\n"))
             return 0
         if not told and time.monotonic() - begun > _MODEL_SECONDS:
-            session.notice(f"it is loading the model, {settings.config.embed.model}; this can take half a minute")
+            session.notice(
+                f"it does not answer yet: loading the model, {settings.config.embed.model}, can take half a minute"
+            )
             told = True
         time.sleep(_POLL_SECONDS)
     if started.running():

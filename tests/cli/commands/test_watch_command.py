@@ -263,7 +263,7 @@ def test_a_slow_start_behind_says_once_that_the_model_is_loaded(
     code, out, err = command("watch", "--background")
 
     assert (code, out.partition(":")[0], answers) == (0, "running in the background", [])
-    assert err.count("it is loading the model, ") == lines
+    assert err.count("it does not answer yet: loading the model, ") == lines
 
 
 @pytest.mark.parametrize("name", ["notes 🗒", "caf\udce9", 'a "b" \\c'])
