@@ -195,7 +195,7 @@ def endpoints_block() -> str:
     return "\n\n".join(_endpoint(one, made["paths"][one.path][one.method.lower()]) for one in at_port)
 
 
-def _endpoint(one: Operation[Any, Any], operation: Mapping[str, Any]) -> str:
+def _endpoint(one: Operation, operation: Mapping[str, Any]) -> str:
     if one.method == "GET":
         fields = {field["name"]: field["description"] for field in operation["parameters"]}
         query = f"?{urlencode(one.example)}" if one.example else ""

@@ -16,7 +16,7 @@ ANY_SECONDS: Final = sys.float_info.max
 """As many seconds as it takes: JSON has no infinity."""
 
 
-def path_and_body(operation: Operation[Any, Any], request: object) -> tuple[str, bytes | None]:
+def path_and_body(operation: Operation, request: object) -> tuple[str, bytes | None]:
     """Return the path of a request, with its query, and its body; GET has none.
 
     Args:

@@ -199,9 +199,7 @@ class Api:
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _application(
-        self, endpoints: Sequence[tuple[Operation[Any, Any], Endpoint]], mounts: Sequence[Mounted]
-    ) -> Starlette:
+    def _application(self, endpoints: Sequence[tuple[Operation, Endpoint]], mounts: Sequence[Mounted]) -> Starlette:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
             async with AsyncExitStack() as stack:
@@ -256,7 +254,7 @@ class Api:
             return self._problem(refusal)
         return EventResponse(Listener(self._backend.events, http.headers.get("last-event-id", "")), self._listeners)
 
-    def _endpoint(self, operation: Operation[Any, Any]) -> Endpoint:
+    def _endpoint(self, operation: Operation) -> Endpoint:
         async def endpoint(http: Request) -> Response:
             try:
                 request = await self._request(operation, http)
@@ -270,7 +268,7 @@ class Api:
 
         return endpoint
 
-    async def _request(self, operation: Operation[Any, Any], http: Request) -> Any:  # noqa: ANN401 - its own type
+    async def _request(self, operation: Operation, http: Request) -> Any:  # noqa: ANN401 - its own type
         """Read the request of an operation."""
         if operation.method == "GET":
             fields = fields_of_query(http.scope["query_string"], operation.takes, self._limits)
@@ -281,7 +279,7 @@ class Api:
             raise RequestError(f"the request has no field {missing[0]!r}", "See /v1/openapi.json")
         return request_of(fields, operation.takes, strict=operation.method != "GET")
 
-    async def _result(self, operation: Operation[Any, Any], request: Any, http: Request) -> bytes:  # noqa: ANN401 - its own type
+    async def _result(self, operation: Operation, request: Any, http: Request) -> bytes:  # noqa: ANN401 - its own type
         """Run an operation, and return its result as JSON; it is told when the client hangs up."""
         gone = threading.Event()
         work = self._submit(operation, gone, lambda: self._run(operation, request, gone, _nowhere))
@@ -299,9 +297,7 @@ class Api:
         finally:
             gone.set()
 
-    def _submit(
-        self, operation: Operation[Any, Any], gone: threading.Event, run: Callable[[], bytes]
-    ) -> asyncio.Future[bytes]:
+    def _submit(self, operation: Operation, gone: threading.Event, run: Callable[[], bytes]) -> asyncio.Future[bytes]:
         """Have an operation run by a thread; ``gone`` stays registered until it ends.
 
         Raises:
@@ -330,7 +326,7 @@ class Api:
 
     def _run(
         self,
-        operation: Operation[Any, Any],
+        operation: Operation,
         request: Any,  # noqa: ANN401 - its own type
         gone: threading.Event,
         report: Callable[[Reported], None],
@@ -346,7 +342,7 @@ class Api:
             call = Call(kb, backend.daemon, gone.is_set, report)  # type: ignore[arg-type]  # see above
             return encode(operation.run(call, request))
 
-    async def _stream(self, operation: Operation[Any, Any], request: Any, form: _Form) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
+    async def _stream(self, operation: Operation, request: Any, form: _Form) -> AsyncIterator[bytes]:  # noqa: ANN401 - its own type
         """Run an operation, and yield what happens and its result."""
         gone = threading.Event()
         lines = _Lines(gone, form.heartbeat)

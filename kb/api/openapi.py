@@ -60,7 +60,7 @@ _BOUNDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def document(operations: Iterable[Operation[Any, Any]], limits: RequestLimits, *, token: bool) -> dict[str, Any]:
+def document(operations: Iterable[Operation], limits: RequestLimits, *, token: bool) -> dict[str, Any]:
     """Return the OpenAPI document of a server.
 
     Args:
@@ -118,7 +118,7 @@ def document(operations: Iterable[Operation[Any, Any]], limits: RequestLimits, *
     }
 
 
-def _operation(one: Operation[Any, Any], request: Schema, result: Schema, limits: RequestLimits) -> Schema:
+def _operation(one: Operation, request: Schema, result: Schema, limits: RequestLimits) -> Schema:
     """Return an operation of the document."""
     properties = {name: schema for name, schema in request["properties"].items() if name not in one.without}
     required = [name for name in (*request.get("required", ()), *one.requires) if name in properties]
@@ -154,7 +154,7 @@ def _operation(one: Operation[Any, Any], request: Schema, result: Schema, limits
     return made
 
 
-def _content(one: Operation[Any, Any], result: Schema) -> Schema:
+def _content(one: Operation, result: Schema) -> Schema:
     if not one.streams:
         return {
             "application/json": {"schema": result},
@@ -171,7 +171,7 @@ def _content(one: Operation[Any, Any], result: Schema) -> Schema:
     return {"application/x-ndjson": {"schema": {"description": "Each line is one of these.", **line}}}
 
 
-def _followed(one: Operation[Any, Any], result: Schema) -> Schema:
+def _followed(one: Operation, result: Schema) -> Schema:
     """Return the server-sent events of an operation."""
     kinds = {name: {"$ref": _REF.format(name=kind.__name__)} for name, kind in one.events.items()}
     return {
@@ -186,7 +186,7 @@ def _object(name: str, schema: Schema) -> Schema:
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
-def _statuses(one: Operation[Any, Any]) -> Iterator[int]:
+def _statuses(one: Operation) -> Iterator[int]:
     return (status for status in _REFUSALS if one.method == "POST" or status not in {413, 415})
 
 

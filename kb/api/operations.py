@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Final, Generic, Literal, TypeVar
+from functools import cached_property
+from typing import Any, Final, Literal, get_type_hints
 
 import msgspec
 
@@ -37,8 +38,6 @@ from kb.records import (
     Unmatched,
 )
 
-Q = TypeVar("Q")
-R = TypeVar("R")
 Method = Literal["GET", "POST"]
 Scope = Literal["read", "write", "local"]
 Kind = Literal["question", "run", "wait"]
@@ -65,30 +64,28 @@ class Call:
     report: Callable[[Reported], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[Q, R]):
+@dataclass(frozen=True)
+class Operation:
     """Something that a program can ask.
 
     Attributes:
-        name: Its name, and its ``operationId`` in OpenAPI.
         method: The HTTP method. Requests of GET are in the query of the address.
         path: The path of the address.
-        takes: The type of the request.
-        gives: The type of the response.
-        run: What it does.
+        run: What it does. Its name, its first line and its annotations are those of the operation.
         scope: ``read``, ``write`` for what changes files, and ``local`` for what only the socket of the user offers.
         streams: Whether the response is lines of JSON: ``{"progress": ...}`` and ``{"event": ...}`` while it runs, at
             the end ``{"result": ...}`` or ``{"problem": ...}``.
         events: The types of the server-sent events, by name, that a client gets that accepts them; the last event is
             ``result`` or ``problem``. Empty where the response is always JSON.
+        kind: Which threads run it: those for questions, those for runs, or those that wait for the index.
+        without: The fields of the request that mean nothing here.
+        requires: The fields that have to be there, although the type of the request has a default for them.
+        example: A request for the documentation.
     """
 
-    name: str
     method: Method
     path: str
-    takes: type[Q]
-    gives: type[R]
-    run: Callable[[Call, Q], R]
+    run: Callable[[Call, Any], Any]
     scope: Scope = "read"
     streams: bool = False
     events: Mapping[str, type] = field(default_factory=dict)
@@ -98,9 +95,25 @@ class Operation(Generic[Q, R]):
     example: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """Its name, and its ``operationId`` in OpenAPI."""
+        return self.run.__name__
+
+    @property
     def summary(self) -> str:
         """What it does, in one sentence."""
         return (self.run.__doc__ or "").partition("\n")[0]
+
+    @cached_property
+    def takes(self) -> type:
+        """The type of the request."""
+        _, request, _ = get_type_hints(self.run).values()
+        return request  # type: ignore[no-any-return]  # whatever is annotated
+
+    @cached_property
+    def gives(self) -> type:
+        """The type of the response."""
+        return get_type_hints(self.run)["return"]  # type: ignore[no-any-return]  # the same
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -412,24 +425,18 @@ def broken_links(call: Call, _request: Nothing) -> tuple[ResolvedLink, ...]:
 
 _OF_QUESTIONS: Final = ("question", "mode", "explain", "literal", "rerank", "best_seconds", "cwd")
 
-OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
+OPERATIONS: Final = (
     Operation(
-        "search",
         "POST",
         "/v1/search",
-        SearchRequest,
-        Answer,
         search,
         without=("like",),
         requires=("question",),
         example={"question": "where do the backups go?", "limit": 3, "filters": {"paths": ["*.md"]}},
     ),
     Operation(
-        "ask",
         "POST",
         "/v1/ask",
-        SearchRequest,
-        Reply,
         ask,
         events={"step": Step, "sentence": Claim},
         without=("like",),
@@ -437,64 +444,37 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
         example={"question": "where do the backups go?"},
     ),
     Operation(
-        "similar",
         "POST",
         "/v1/similar",
-        SearchRequest,
-        Answer,
         similar,
         without=_OF_QUESTIONS,
         requires=("like",),
         example={"like": "backup.md", "limit": 3},
     ),
-    Operation("passage", "GET", "/v1/passage", PassageRequest, StoredPassage, passage, example={"id": "1-5b6f8c"}),
+    Operation("GET", "/v1/passage", passage, example={"id": "1-5b6f8c"}),
+    Operation("GET", "/v1/file", file, example={"path": "backup.md", "first_line": 1, "last_line": 20}),
+    Operation("GET", "/v1/files", files, example={"tag": "disk", "limit": 10}),
+    Operation("GET", "/v1/show", show, example={"path": "backup.md", "line": 3}),
+    Operation("GET", "/v1/links", links, without=("line",), example={"path": "backup.md"}),
+    Operation("GET", "/v1/tags", tags, without=("limit", "offset"), example={"path": "*.md"}),
+    Operation("GET", "/v1/status", status),
+    Operation("POST", "/v1/sync", sync, kind="wait", example={"timeout": 10}),
     Operation(
-        "file",
-        "GET",
-        "/v1/file",
-        FileRequest,
-        FileText,
-        file,
-        example={"path": "backup.md", "first_line": 1, "last_line": 20},
-    ),
-    Operation("files", "GET", "/v1/files", FilesRequest, FileList, files, example={"tag": "disk", "limit": 10}),
-    Operation("show", "GET", "/v1/show", NameRequest, Shown, show, example={"path": "backup.md", "line": 3}),
-    Operation("links", "GET", "/v1/links", NameRequest, Links, links, without=("line",), example={"path": "backup.md"}),
-    Operation(
-        "tags",
-        "GET",
-        "/v1/tags",
-        FilesRequest,
-        tuple[Tag, ...],
-        tags,
-        without=("limit", "offset"),
-        example={"path": "*.md"},
-    ),
-    Operation("status", "GET", "/v1/status", Nothing, ServiceStatus, status),
-    Operation("sync", "POST", "/v1/sync", SyncRequest, Synced, sync, kind="wait", example={"timeout": 10}),
-    Operation(
-        "note",
         "POST",
         "/v1/notes",
-        NoteRequest,
-        NoteWritten,
         note,
         scope="write",
         kind="run",
         example={"text": "The backups go to the cellar disk every night.", "title": "Backups", "tags": ["disk"]},
     ),
-    Operation(
-        "index", "POST", "/local/index", IndexRequest, IndexReport, index, scope="local", streams=True, kind="run"
-    ),
-    Operation("open_page", "POST", "/local/open-page", PageRequest, PageLink, open_page, scope="local", kind="run"),
-    Operation("close_page", "POST", "/local/close-page", Nothing, PageClosed, close_page, scope="local", kind="run"),
-    Operation("check", "POST", "/local/check", CheckRequest, CheckReport, check, scope="local", kind="run"),
-    Operation("rebuild", "POST", "/local/rebuild", Nothing, RebuildReport, rebuild, scope="local", kind="run"),
-    Operation("resolve", "POST", "/local/resolve", NameRequest, str, resolve, scope="local"),
-    Operation("unmatched", "POST", "/local/unmatched", Filters, tuple[Unmatched, ...], unmatched, scope="local"),
-    Operation("documents", "POST", "/local/documents", Filters, tuple[KnownFile, ...], documents, scope="local"),
-    Operation(
-        "broken_links", "POST", "/local/broken-links", Nothing, tuple[ResolvedLink, ...], broken_links, scope="local"
-    ),
+    Operation("POST", "/local/index", index, scope="local", streams=True, kind="run"),
+    Operation("POST", "/local/open-page", open_page, scope="local", kind="run"),
+    Operation("POST", "/local/close-page", close_page, scope="local", kind="run"),
+    Operation("POST", "/local/check", check, scope="local", kind="run"),
+    Operation("POST", "/local/rebuild", rebuild, scope="local", kind="run"),
+    Operation("POST", "/local/resolve", resolve, scope="local"),
+    Operation("POST", "/local/unmatched", unmatched, scope="local"),
+    Operation("POST", "/local/documents", documents, scope="local"),
+    Operation("POST", "/local/broken-links", broken_links, scope="local"),
 )
 BY_NAME: Final = {one.name: one for one in OPERATIONS}
