@@ -34,7 +34,7 @@ def _seconds(case: Case) -> float:
 
 
 def catalog(case: Case) -> Finding:
-    """Whether the catalog opens, has kb's tables, and SQLite finds no fault in it."""
+    """Whether the catalog opens, has kb's tables, and passes SQLite's ``quick_check``."""
     case.require_catalog()
     index = Remedy(case.command("index"), after=": it reads every file again; vectors come from the embedding cache")
     for attempt in (1, 2):
@@ -59,7 +59,7 @@ def catalog(case: Case) -> Finding:
 
 
 def checksums(case: Case) -> Finding:
-    """Whether each row of the catalog still has the checksum that kb wrote with it."""
+    """Whether each row of the catalog has the checksum that kb wrote with it."""
     with opened_catalog(case) as view:
         try:
             found = view.audit(_seconds(case))
@@ -82,14 +82,14 @@ def checksums(case: Case) -> Finding:
 
 
 def claim(case: Case) -> Finding:
-    """Whether the store was filled by this configuration, and not by another one that names the same store."""
+    """Whether the store was filled by this configuration, not by another."""
     with opened_catalog(case) as view:
         require_own_claim(view, case.settings)
     return ok("filled by this configuration")
 
 
 def indexed(case: Case) -> Finding:
-    """How many files are indexed, when the last run ended, and whether some could not be read."""
+    """Whether a run has ended, no file waits, and every file of a kind that kb reads could be read."""
     with opened_catalog(case) as view:
         files = view.files()
         completed = view.meta("completed")
@@ -128,7 +128,7 @@ def indexed(case: Case) -> Finding:
 
 
 def vectors(case: Case) -> Finding:
-    """Whether the vector index is there, belongs to the catalog, and is as it was closed. It is not opened."""
+    """Whether the vector index is there, belongs to the catalog, and was closed in order; it is not opened."""
     if case.chroma:
         return ok("a Chroma server keeps them")
     return _in_folder(case)
@@ -167,7 +167,7 @@ def _misplaced(view: CatalogView, generations: Generations, pairing: PairCheck) 
 
 
 def embedding_cache(case: Case) -> Finding:
-    """Whether the embedding cache opens and SQLite finds no fault in it."""
+    """Whether the embedding cache opens and passes SQLite's ``quick_check``."""
     case.require_catalog()
     path = case.file(CACHE_FILE)
     index = Remedy(case.command("index"), after=": the cache is set aside, and texts are embedded again when needed")

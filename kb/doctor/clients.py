@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def clients(case: Case) -> Finding:
-    """Whether each client that starts kb names a program and a configuration that exist."""
+    """Whether each MCP client that starts kb names a program and a configuration that exist."""
     machine = Machine(sys.platform, case.home, case.environ)
     here = [client for client in CLIENTS if is_found(client, machine)]
     launches = {}

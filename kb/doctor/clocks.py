@@ -26,7 +26,7 @@ _SYNC: Final = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.co
 
 
 def clocks(case: Case) -> Finding:
-    """Whether the last run and all files lie in the past."""
+    """Whether neither the last run nor a file lies in the future."""
     with opened_catalog(case) as view:
         completed, files = view.meta("completed"), view.files()
     now = case.now()

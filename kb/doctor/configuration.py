@@ -16,7 +16,7 @@ _SET_UP: Final = "kb init FOLDER"
 
 
 def configuration(case: Case) -> Finding:
-    """Whether there is a configuration, and all its keys and values are valid."""
+    """Whether there is a configuration, and its keys and values are valid."""
     try:
         settings = case.untrusted
     except ConfigError as error:

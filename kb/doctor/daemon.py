@@ -65,7 +65,7 @@ def _open_folder(folder: str) -> Finding:
 
 
 def lock(case: Case) -> Finding:
-    """Who holds the store, and whether its record of the holder is right."""
+    """Whether the record of who has the store open is right."""
     holder = case.holder
     if not holder.locked:
         if not os.path.lexists(case.file(OWNER_FILE)):
@@ -110,7 +110,7 @@ def _remove_record(store: str) -> None:
 
 
 def daemon(case: Case) -> Finding:
-    """Whether the daemon that holds the store answers, and no dead one left its socket behind."""
+    """Whether ``kb watch``, where it runs, answers, its last run succeeded, and no dead one left its socket behind."""
     answer, holder = case.daemon, case.holder
     if answer.silent:
         pid = answer.pid or (holder.owner.pid if holder.owner and holder.alive else 0)
@@ -189,7 +189,7 @@ def _remove(address: str) -> None:
 
 
 def version(case: Case) -> Finding:
-    """Whether the daemon runs the same version of kb, since it refuses the commands of another."""
+    """Whether the daemon runs this version of kb, since it refuses the commands of another."""
     status = case.daemon.status
     if status is None:
         return ok("{version}; no daemon runs", version=Plain(__version__))

@@ -63,7 +63,7 @@ def _list(path: str) -> None:
 
 
 def apart(case: Case) -> Finding:
-    """Whether no folder lies in another, in which case its files would be taken twice."""
+    """Whether no folder lies in another, in which case its files would be read twice."""
     paths = [Path(path) for path in case.settings.folder_paths()]
     inner = [(one, other) for one in paths for other in paths if one != other and one.is_relative_to(other)]
     found = [
@@ -78,7 +78,7 @@ def apart(case: Case) -> Finding:
 
 
 def mounted(case: Case) -> Finding:
-    """Whether folders and drives that held indexed files are still mounted."""
+    """Whether no folder or drive with indexed files is missing."""
     with opened_catalog(case) as catalog:
         known = catalog.files_by_folder()
         before = catalog.mounts()

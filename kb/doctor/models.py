@@ -29,7 +29,7 @@ _BASE: Final = 300 * _MEGABYTE
 
 
 def model(case: Case) -> Finding:
-    """Whether the configured model is on this machine, whole; nothing is fetched."""
+    """Whether the embedding model is on this machine, whole; nothing is fetched."""
     settings = case.settings
     name = _shown(settings.config.embed.model)
     try:
@@ -60,7 +60,7 @@ def _weights(case: Case) -> int:
 
 
 def runtime(case: Case) -> Finding:
-    """Which library runs the model, and why."""
+    """Whether the library that is configured to run the model is there, and no export to ONNX has failed."""
     choice = case.encoder.choice()
     ways = case.settings.config.embed
     if choice.export is None and (failure := read_failure(case.encoder.located, case.encoder.models)):
@@ -106,7 +106,7 @@ def fingerprint(case: Case) -> Finding:
 
 
 def proof(case: Case) -> Finding:
-    """Whether the model loads and gives the vectors that its authors published, and its ONNX forms are whole."""
+    """Whether the model loads and gives the vectors that its authors published; its ONNX forms are whole."""
     if case.daemon.status is not None and case.daemon.status.get("state") != "starting":
         return ok("the daemon proved it when it loaded it")
     located = case.encoder.located
@@ -130,7 +130,7 @@ def proof(case: Case) -> Finding:
 
 
 def memory(case: Case) -> Finding:
-    """Whether there is memory for the model; of a daemon that runs, it has it already."""
+    """Whether there is memory for the model."""
     available = available_memory()
     if available is None:
         raise Skipped("this system does not say how much memory is available")

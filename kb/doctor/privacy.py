@@ -25,7 +25,7 @@ _TEXT: Final = "This is read by kb doctor."
 
 
 def sandbox(case: Case) -> Finding:
-    """Whether the process that parses documents starts, is confined and reads one."""
+    """Whether the process that parses documents starts, is confined, and reads one."""
     try:
         text = parsed(case.settings.config)
     except DocumentError as error:

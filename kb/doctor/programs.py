@@ -38,7 +38,7 @@ _INSTALL: Final = {"win32": "winget install UB-Mannheim.TesseractOCR", "darwin":
 
 
 def installation(_: Case) -> Finding:
-    """Whether Python is recent enough and every library that kb requires is installed."""
+    """Whether Python is recent enough, and every library that kb requires is installed."""
     python = Plain(sys.version.split()[0])
     if sys.version_info < _LEAST:
         return failed(
@@ -72,7 +72,7 @@ def _is_installed(name: str) -> bool:
 
 
 def program(case: Case) -> Finding:
-    """Whether the ``kb`` that a shell finds first is the one that is running."""
+    """Whether the ``kb`` that the shell finds first is the one that is running."""
     found = shutil.which("kb", path=case.environ.get("PATH", os.defpath))
     here = Path(sys.executable).parent
     add = shell.add_to_path(str(here))
@@ -141,7 +141,7 @@ def _needed_by_files(case: Case) -> dict[str, str]:
 
 
 def tesseract(case: Case) -> Finding:
-    """Whether Tesseract and its languages are here, if images and scans are to be read."""
+    """Whether Tesseract and its languages are there, if ``documents.ocr`` is on."""
     documents = case.settings.config.documents
     found = shutil.which(_TESSERACT)
     if not documents.ocr:

@@ -29,7 +29,7 @@ _LEAST_COSINE: Final = 0.6
 
 
 def question(case: Case) -> Finding:
-    """Whether a known text is found by itself: through the daemon if one runs, else in this process."""
+    """Whether a known text finds itself: through the daemon, or in this process."""
     asked = _known(case)
     holder, daemon = case.holder, case.daemon
     if holder.locked and daemon.status is None:

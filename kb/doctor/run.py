@@ -1,10 +1,13 @@
-"""Runs checks: each within its time limit, none after one that it needs and that failed, and none with a traceback."""
+"""Runs checks: each within its time limit, none after one that it needs and that failed, and none with a traceback.
+
+The safe changes of what they found are made here too.
+"""
 
 from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +17,7 @@ from kb.doctor.within import TookTooLong, within
 from kb.errors import KbError, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kb.doctor.case import Case
 
@@ -98,3 +101,32 @@ def _place(file: str) -> str:
     if "site-packages" in parts:
         return "/".join(parts[parts.index("site-packages") + 1 :])
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A change that was made, or could not be.
+
+    Attributes:
+        check: The check that found what it mends.
+        what: What it does.
+        problem: Why it could not be made; empty if it was.
+    """
+
+    check: str
+    what: str
+    problem: str = ""
+
+
+def fix(results: Iterable[Result]) -> Iterator[Fixed]:
+    """Make the changes of some results, in order, and yield each once it is made."""
+    for result in results:
+        for change in result.finding.fixes:
+            try:
+                change.do()
+            except KbError as error:
+                yield Fixed(result.check.name, change.what, error.message)
+            except OSError as error:
+                yield Fixed(result.check.name, change.what, reason_of(error))
+            else:
+                yield Fixed(result.check.name, change.what)

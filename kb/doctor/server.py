@@ -26,7 +26,7 @@ _NO_SERVER: Final = "the store keeps the vectors itself"
 
 
 def headers(case: Case) -> Finding:
-    """Whether the headers for the server can be read, and by nobody else."""
+    """Whether the headers for a Chroma server can be read, and by nobody else."""
     if not case.chroma:
         return ok(_NO_SERVER)
     file = case.settings.headers_file()
@@ -41,7 +41,7 @@ def headers(case: Case) -> Finding:
 
 
 def reachable(case: Case) -> Finding:
-    """Whether the server answers, is one of Chroma, and has the tenant and the database."""
+    """Whether a Chroma server that keeps the vectors answers, and has the tenant and the database."""
     if not case.chroma:
         return ok(_NO_SERVER)
     server = ChromaServer(address_of(case.settings, case.environ))
@@ -63,7 +63,7 @@ def reachable(case: Case) -> Finding:
 
 
 def collection(case: Case) -> Finding:
-    """Whether the collection on the server is that of the catalog and complete, and who may write to it."""
+    """Whether the collection on the server belongs to the catalog and is complete."""
     if not case.chroma:
         return ok(_NO_SERVER)
     server = ChromaServer(address_of(case.settings, case.environ))

@@ -29,7 +29,7 @@ _WANTS: Final = "default.target.wants"
 
 
 def service(case: Case) -> Finding:
-    """Whether the service of this store names a kb and a configuration that exist, and is enabled."""
+    """Whether the service file starts a kb and a configuration that exist, and is enabled."""
     if case.service is None:
         raise Skipped("this platform has no service file")
     if case.settings.file is None:

@@ -96,7 +96,7 @@ def _sizes(path: Path) -> Iterator[tuple[Path, int]]:
 
 
 def disk(case: Case) -> Finding:
-    """Whether there is space where the store is, also for a rebuild, which needs the vector index twice."""
+    """Whether there is space for writing, and for a rebuild, which needs the vector index twice."""
     place = next(one for one in (Path(case.store), *Path(case.store).parents) if one.is_dir())
     free = shutil.disk_usage(place).free
     index = sum(size for folder in place.glob("generation-*") for _, size in _sizes(folder))
@@ -117,7 +117,7 @@ def disk(case: Case) -> Finding:
 
 
 def leftovers(case: Case) -> Finding:
-    """Whether damaged parts were set aside, or a process that died left files behind."""
+    """Whether no damaged parts and no unfinished files lie in the store."""
     case.require_catalog()
     found = []
     if aside := set_aside_in(case.store):
@@ -174,7 +174,7 @@ def _remove(case: Case, left: list[Path]) -> None:
 
 
 def modes(case: Case) -> Finding:
-    """Whether the text of the notes in the store, and kb's other private files, are readable by this user alone."""
+    """Whether other users cannot read the store, the token and the logs."""
     if not hasattr(os, "getuid"):
         raise Skipped("this system has no modes of files")
     found = [finding for path in _private(case) if (finding := _open_to_others(path))]

@@ -26,7 +26,7 @@ _ROOM: Final = 1.5
 
 
 def watcher(case: Case) -> Finding:
-    """How changes are noticed: reported by the system, or looked for at intervals, and why."""
+    """Whether the system can report changes in all folders (limits of inotify, network drives)."""
     status = case.daemon.status
     if status is not None and status.get("state") == "blind":
         return failed(

@@ -21,8 +21,7 @@ from kb.cli.main import run as run_command
 from kb.cli.session import Session
 from kb.doctor import folders, question
 from kb.doctor.catalog_view import opened_catalog
-from kb.doctor.mending import fix
-from kb.doctor.run import run
+from kb.doctor.run import fix, run
 from kb.doctor.table import CHECKS
 from kb.records import Hit
 from kb.service.address import addresses_of
@@ -257,9 +256,7 @@ def served(version: str = "", **status: object) -> Callable[[World], None]:
             "pid": os.getpid(), "version": version or __version__, "state": "watching", "reason": "", "waiting": 0,
             "watched": 2, "errors": [], **status,
         }  # fmt: skip
-        handlers = Handlers(
-            run=lambda _request, _output: 0, status=lambda: told, sync=lambda _timeout, _gone: True, stop=lambda: None
-        )
+        handlers = Handlers(run=lambda _request, _output: 0, status=lambda: told, stop=lambda: None)
         listening = listen(str(world.store), os.environ)
         server = DaemonServer(listening, str(world.store), str(told["version"]), handlers)
         server.start()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import real_daemon
 
-from kb.doctor.mending import fix
-from kb.doctor.run import run
+from kb.doctor.run import fix, run
 from kb.doctor.table import CHECKS
 
 if TYPE_CHECKING:

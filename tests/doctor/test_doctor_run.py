@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from kb.doctor.check import Check
 from kb.doctor.finding import Fix, Plain, Skipped, failed, ok, warning, worst
-from kb.doctor.mending import fix
-from kb.doctor.run import run
+from kb.doctor.run import fix, run
 from kb.doctor.table import CHECKS
 from kb.errors import StoreError
 
@@ -26,7 +25,7 @@ pytest_plugins = ["examined"]
 
 def check(name: str, examine: Callable[[Case], Finding], *needs: str, seconds: float = 5.0) -> Check:
     """A check that is made up."""
-    return Check(name, "", "", examine, needs=needs, seconds=seconds, stuck="Look at the drive")
+    return Check(name, examine, "", needs=needs, seconds=seconds, stuck="Look at the drive")
 
 
 def raising(error: Exception) -> Callable[[Case], Finding]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.doctor.case import Case
     from kb.doctor.check import Check, Result
-    from kb.doctor.mending import Fixed
+    from kb.doctor.run import Fixed
     from kb.embedding.encoder import Encoder
     from kb.service.login import Service
 
@@ -140,7 +140,7 @@ def _announcer(session: Session, *, quiet: bool) -> Callable[[Check], None]:
 
 def _fixed(session: Session, results: list[Result], *, quiet: bool) -> list[Fixed]:
     """Make the changes that are safe, and say which."""
-    from kb.doctor.mending import fix
+    from kb.doctor.run import fix
 
     fixed = []
     for one in fix(results):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kb.cli.output.terminal import OutputStyle
     from kb.doctor.check import Result
     from kb.doctor.finding import Remedy, State
-    from kb.doctor.mending import Fixed
+    from kb.doctor.run import Fixed
 
 _COLORS: Final = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "bright_black"}
 _STATES: Final[tuple[State, ...]] = ("ok", "warning", "failed", "skipped")
