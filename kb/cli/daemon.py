@@ -295,7 +295,7 @@ class Daemon:
         from kb.service.server import DaemonServer, Handlers
 
         store = self._settings.store_path()
-        handlers = Handlers(run=self.run_command, status=self.status, sync=self.sync, stop=self.stop)
+        handlers = Handlers(run=self.run_command, status=self.status, stop=self.stop)
         listening = listen(store, os.environ)
         secret = listening.secret
         access = Access(listening.hosts, (lambda: secret) if secret else None)

@@ -24,9 +24,8 @@ SERVER: Final = "KB_SERVER"
 _KNOWN: Final = frozenset({"NO_COLOR", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ", "XDG_STATE_HOME"})
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
-# The daemon begins every answer at once, except those that wait for the index.
+# The daemon begins every answer at once.
 _HEAD_SECONDS: Final = 30.0
-_PATIENT: Final = frozenset({"/sync"})
 _COLUMNS: Final = 80
 _STOPPED: Final = "the daemon stopped before it finished; run the command again"
 _NOTE_WRITTEN: Final = (
@@ -411,7 +410,7 @@ def post(connection: DaemonConnection, path: str, body: bytes = b"", method: str
     head += [f"Content-Length: {len(body)}"]
     head += [f"Authorization: Bearer {connection.secret}"] if connection.secret else []
     with connection.socket as connected:
-        connected.settimeout(None if path in _PATIENT else _HEAD_SECONDS)
+        connected.settimeout(_HEAD_SECONDS)
         try:
             ok, data = _answered(connected, "\r\n".join([*head, "", ""]).encode() + body)
         except TimeoutError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from starlette.routing import Route
 
 from kb.service import arguments
 from kb.service.address import PROTOCOL, Undetermined, split
-from kb.service.connections import MOST, ConnectionLimits
+from kb.service.connections import ConnectionLimits
 from kb.service.http_server import HttpServer
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ _BODY: Final = 32_000_000
 _API: Final = ("/v1/", "/local/")
 _COMMANDS: Final = 8
 _FAILED: Final = 2
-_LOOK: Final = 0.25
 
 
 class _TooMuchError(Exception):
@@ -47,7 +45,7 @@ def answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
     async def answer(http: Request) -> Response:
         try:
             return await handler(http)
-        except (_TooMuchError, ClientDisconnect, MemoryError, RuntimeError, ValueError, OverflowError) as error:
+        except (_TooMuchError, ClientDisconnect, MemoryError, RecursionError, ValueError) as error:
             return text_answer(*_complaint(error))
 
     return answer
@@ -62,10 +60,8 @@ def _complaint(error: Exception) -> tuple[str, int]:
             return "the request ended before it was complete", 400
         case RecursionError():
             return "this is no request: it is nested too deeply", 400
-        case MemoryError() | RuntimeError():
-            # No more threads can be started.
-            what = "memory" if isinstance(error, MemoryError) else f"threads ({error})"
-            return f"the daemon is short of {what}; try again in a moment", 503
+        case MemoryError():
+            return "the daemon is short of memory; try again in a moment", 503
         case _:
             return f"this is no request: {error}", 400
 
@@ -78,19 +74,6 @@ def text_answer(content: str, status: int) -> Response:
 def json_answer(value: Mapping[str, Any]) -> Response:
     """Return a JSON answer in ASCII, since names of folders may contain lone surrogates."""
     return Response(json.dumps(value).encode(), media_type="application/json")
-
-
-def seconds_of(value: object) -> float | None:
-    """Parse a timeout in seconds.
-
-    Raises:
-        ValueError: It is not a number of seconds.
-    """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError("timeout must be a number of seconds")
-    return float(value)
 
 
 async def object_of(http: Request) -> dict[str, Any]:
@@ -218,14 +201,11 @@ class Handlers:
     Args:
         run: Runs a command and returns its exit code; None if the command needs input first.
         status: Returns the state of the daemon.
-        sync: Waits until everything on disk is indexed, at most so many seconds and while the client is there; returns
-            whether it is indexed.
         stop: Requests that the daemon stop, and returns at once.
     """
 
     run: Callable[[CommandRequest, CommandOutput], int | None]
     status: Callable[[], Mapping[str, Any]]
-    sync: Callable[[float | None, Callable[[], bool]], bool]
     stop: Callable[[], None]
 
 
@@ -258,8 +238,6 @@ class DaemonServer:
         self._outputs: set[CommandOutput] = set()
         self._say = say
         self._pool = ThreadPoolExecutor(_COMMANDS, thread_name_prefix="kb-command")
-        # Requests that wait for the index must not keep commands waiting.
-        self._waits = ThreadPoolExecutor(MOST, thread_name_prefix="kb-wait")
         self._server = HttpServer(
             _by_path(_Guard(self._routes(), listening), api),
             listening.socket,
@@ -282,7 +260,6 @@ class DaemonServer:
         self.stop_commands()
         self._server.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._waits.shutdown(wait=False, cancel_futures=True)
 
     def stop_commands(self) -> None:
         """Ask running commands to stop; they may still report what they did."""
@@ -294,22 +271,12 @@ class DaemonServer:
             routes=[
                 Route("/run", answering(self._run), methods=["POST"]),
                 Route("/status", answering(self._status), methods=["GET"]),
-                Route("/sync", answering(self._sync), methods=["POST"]),
                 Route("/stop", answering(self._stop), methods=["POST"]),
             ]
         )
 
     async def _status(self, _: Request) -> Response:
         return json_answer(dict(self._handlers.status()))
-
-    async def _sync(self, http: Request) -> Response:
-        timeout = seconds_of((await object_of(http)).get("timeout"))
-        gone = threading.Event()
-        waiting = asyncio.get_running_loop().run_in_executor(self._waits, self._handlers.sync, timeout, gone.is_set)
-        while not (await asyncio.wait([waiting], timeout=_LOOK))[0]:
-            if await http.is_disconnected():
-                gone.set()
-        return json_answer({"done": await waiting})
 
     async def _stop(self, http: Request) -> Response:
         await object_of(http)

@@ -79,7 +79,7 @@ class Running:
         store = self.settings.store_path()
         listening = listen(store, os.environ)
         api = Api(backend, Access(listening.hosts), LOCAL, {"read", "write", "local"})
-        nothing = Handlers(lambda *_: None, self.daemon.status, self.daemon.sync, lambda: None)
+        nothing = Handlers(lambda *_: None, self.daemon.status, lambda: None)
         server = DaemonServer(listening, store, __version__, nothing, api=api)
         server.start()
         try:

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,6 @@ class MadeUp:
 
     command: Callable[[CommandRequest, CommandOutput], int | None] = lambda _request, _wire: 0
     requests: list[CommandRequest] = field(default_factory=list)
-    synced: list[float | None] = field(default_factory=list)
-    never: float = -1.0
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self, request: CommandRequest, output: CommandOutput) -> int | None:
@@ -40,26 +37,9 @@ class MadeUp:
         """A made-up state."""
         return {"pid": os.getpid()}
 
-    def open_page(self, port: int = 0) -> str:
-        """A link to a page that is not there."""
-        return f"http://127.0.0.1:{port or 1}/open?key=once"
-
-    def close_page(self) -> bool:
-        """There is none."""
-        return False
-
-    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
-        """All is there, unless it is asked for the impossible: then it waits until nobody does any more."""
-        self.synced.append(timeout)
-        if timeout != self.never:
-            return True
-        while not gone():
-            time.sleep(0.01)
-        return False
-
     def start(self, listening: Listening, store: str, version: str = __version__) -> DaemonServer:
         """Begin to answer."""
-        daemon = DaemonServer(listening, store, version, Handlers(self.run, self.status, self.sync, self.stopped.set))
+        daemon = DaemonServer(listening, store, version, Handlers(self.run, self.status, self.stopped.set))
         daemon.start()
         return daemon
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import socket
 import subprocess
@@ -203,20 +202,6 @@ def test_a_daemon_that_dies_after_a_note_was_written_is_no_reason_to_write_it_ag
     out, err = capfd.readouterr()
     assert out == "/notes/a.md\n"
     assert ("the note is written" in err) == (code == 0)
-
-
-def test_who_waits_for_the_folders_and_goes_away_holds_no_thread(made_up: MadeUp, store: str) -> None:
-    """More waits that were abandoned than there are threads leave all of them free."""
-    for number in range(1, 10):
-        connection = connect(store, os.environ)
-        assert connection is not None
-        body = json.dumps({"timeout": made_up.never})
-        head = f"POST /sync HTTP/1.1\r\nHost: {connection.host}\r\nContent-Type: application/json\r\n"
-        connection.socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
-        assert until(lambda: len(made_up.synced) == number)  # noqa: B023 - asked at once
-        connection.socket.close()
-
-    assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
 
 
 def _ignored(connection: DaemonConnection, store: str, cwd: Path) -> None:
@@ -473,11 +458,9 @@ def test_a_closed_output_is_told(made_up: MadeUp, tmp_path: Path, daemon: bool) 
 
 
 @ON_BOTH
-def test_status_sync_and_stop(made_up: MadeUp, store: str) -> None:
+def test_status_and_stop(made_up: MadeUp, store: str) -> None:
     """What kb watch asks of a running daemon."""
     assert ask(store, "/status") == {"pid": os.getpid()}
-    assert ask(store, "/sync", {"timeout": 1.5}) == {"done": True}
-    assert made_up.synced == [1.5]
     assert ask(store, "/stop", {}) == {"stopping": True}
     assert made_up.stopped.is_set()
     assert ask("/another/store", "/status") is None

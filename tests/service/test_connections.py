@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["owners"]
 
-PATHS = ("/run", "/sync", "/stop", "/status", "/", "/x")
+PATHS = ("/run", "/stop", "/status", "/", "/x")
 HEAD = "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -98,21 +98,15 @@ BODIES = {
     "a string": b'"\\ud800"',
     "null": b"null",
     "a number of many digits": b"9" * 10_000,
-    "not a number": b'{"timeout": NaN}',
-    "infinite": b'{"timeout": Infinity}',
-    "far too large": b'{"timeout": 1' + b"0" * 400 + b"}",
-    "true": b'{"timeout": true}',
-    "words": b'{"timeout": "soon"}',
 }
 
 
-@pytest.mark.parametrize("path", ["/run", "/sync"])
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_no_request_is_4xx(made_up: MadeUp, store: str, path: str, name: str) -> None:
+def test_a_body_that_is_no_request_is_4xx(made_up: MadeUp, store: str, name: str) -> None:
     """It runs nothing, and the next command is answered."""
-    assert 400 <= posted(store, path, BODIES[name]) < 500
+    assert 400 <= posted(store, "/run", BODIES[name]) < 500
 
-    assert (made_up.requests, made_up.synced) == ([], [])
+    assert made_up.requests == []
     assert forward(["search", "x"]) == 0
 
 
@@ -243,7 +237,7 @@ def test_no_bytes_get_a_5xx(made_up: MadeUp, store: str, data: bytes) -> None:
 def test_no_values_get_a_5xx(made_up: MadeUp, store: str, key: str, value: object) -> None:
     """Each value of a request may be anything."""
     assert posted(store, "/run", asked(store, **{key: value})) < 500
-    assert posted(store, "/sync", json.dumps({"timeout": value} if key == "args" else value).encode()) < 500
+    assert posted(store, "/run", json.dumps(value).encode()) < 500
     assert made_up.stopped.is_set() is False
 
 
@@ -253,7 +247,7 @@ def narrow(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, l
     monkeypatch.setattr(connections.ConnectionLimits.__init__, "__defaults__", (6, 0.5))
     said: list[str] = []
     listening: Listening = listen(store, os.environ)
-    handlers = Handlers(lambda _request, _wire: 0, dict, lambda _timeout, _gone: True, lambda: None)
+    handlers = Handlers(lambda _request, _wire: 0, dict, lambda: None)
     from kb import __version__
 
     daemon = DaemonServer(listening, store, __version__, handlers, said.append)
@@ -317,7 +311,7 @@ def test_a_command_may_take_longer_than_its_request(store: str, monkeypatch: pyt
 
 
 def test_without_a_thread_to_spare_there_is_a_sentence(
-    made_up: MadeUp, store: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, no 500, and the daemon goes on."""
 
@@ -328,7 +322,6 @@ def test_without_a_thread_to_spare_there_is_a_sentence(
         patched.setattr("concurrent.futures.ThreadPoolExecutor.submit", none)
         assert forward(["search", "x"]) == 2
         assert "out of threads" in capfd.readouterr().err
-        assert posted(store, "/sync", b"{}") == 503
     assert forward(["search", "x"]) == 0
     assert len(made_up.requests) == 1
 
