@@ -190,10 +190,14 @@ class TextBuilder:
             self._result.context.append((before + 2, last, line(rows[0])[:_LONGEST]))
 
     def add_header_row(self, text: str) -> None:
-        """Add a line with the names of the columns. It is the context of the lines up to ``end_table``."""
+        """Add a line with the names of the columns. It is the context of the lines up to ``end_table``.
+
+        Lines that follow one another are one header.
+        """
+        above = self._header_row[1] if self._header_row and self._header_row[0] == len(self._lines) else ""
         self.end_table()
         self.add_line(text)
-        if text := line(text)[:_LONGEST]:
+        if text := line(f"{above} | {text}" if above else text)[:_LONGEST]:
             self._header_row = len(self._lines), text
 
     def end_table(self) -> None:

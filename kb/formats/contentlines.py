@@ -21,13 +21,29 @@ _ESCAPE: Final = re.compile(r"\\([\\,;:nN])")
 _DATA: Final = frozenset({"PHOTO", "LOGO", "SOUND", "KEY", "IMAGE"})
 
 
+_BEGIN: Final = rb"(?:\xef\xbb\xbf)?\s{0,80}BEGIN:%s[ \t]*[\r\n]"
+_CALENDAR: Final = re.compile(_BEGIN % b"VCALENDAR", re.IGNORECASE)
+_CARD: Final = re.compile(_BEGIN % b"VCARD", re.IGNORECASE)
+
+
+def is_calendar(data: bytes) -> bool:
+    """Whether a file is a calendar, by its first line."""
+    return _CALENDAR.match(data) is not None
+
+
+def is_card(data: bytes) -> bool:
+    """Whether a file is a contact, by its first line."""
+    return _CARD.match(data) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ContentLine:
-    """A property: its name in capitals, its parameters by name in capitals, and its value as written."""
+    """A property: its name and group in capitals, its parameters by name in capitals, and its value as written."""
 
     name: str
     parameters: dict[str, str]
     value: str
+    group: str = ""
 
     @property
     def text(self) -> str:
@@ -82,4 +98,4 @@ def content_lines(data: bytes, label: str = "") -> Iterator[ContentLine]:
         elif found[2].upper() in _DATA or "BASE64" in encoding or encoding == "B":
             continue
         if value[:5].lower() != "data:":
-            yield ContentLine(found[2].upper(), parameters, clean(value))
+            yield ContentLine(found[2].upper(), parameters, clean(value), (found[1] or "").upper())

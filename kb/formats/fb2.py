@@ -64,6 +64,10 @@ def _describe(builder: TextBuilder, root: ET.Element) -> None:
     builder.add_tags(
         [*(one.text or "" for one in about.findall("genre")), *keywords], line(about.findtext("lang") or "")
     )
+    # A reading program makes the title page of these; the text of the book does not repeat them.
+    series = [line(f"{one.get('name') or ''} {one.get('number') or ''}") for one in about.findall("sequence")]
+    facts = (("Author", ", ".join(filter(None, authors))), ("Series", ", ".join(filter(None, series))))
+    builder.add_text("\n".join(f"{name}: {value}" for name, value in facts if value))
     if (annotation := about.find("annotation")) is not None:
         _piece(builder, annotation)
 

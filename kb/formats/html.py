@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kb.formats.builder import alternative_text, line
@@ -97,6 +99,53 @@ def parsed(html: str) -> Page:
     return page
 
 
+_BOLD: Final = ("b", "strong")
+# In characters and rows. A cell over several rows is repeated in them if it is a value.
+_LONGEST_REPEATED: Final = 300
+_MOST_ROWS: Final = 1_000
+_SPAN: Final = re.compile(r"\s*([0-9]{1,6})\s*")
+
+
+@dataclass(slots=True)
+class _Table:
+    """An open table.
+
+    Attributes:
+        rows: How many rows it has so far.
+        column: The column of the next cell.
+        over: By column, the text of a cell over several rows and how many more rows it covers.
+        below: The cells of the open row that cover the rows below it.
+        filled: Whether the cells of rows above were added to the open row.
+    """
+
+    rows: int = 0
+    column: int = 0
+    over: dict[int, tuple[str, int]] = field(default_factory=dict)
+    below: dict[int, tuple[str, int]] = field(default_factory=dict)
+    filled: bool = False
+
+    def place(self, values: Mapping[str, str]) -> tuple[int, int]:
+        """Place the next cell, with its attributes; return its column and the number of rows that it covers."""
+        while self.column in self.over:
+            self.column += 1
+        column = self.column
+        self.column += _span(values.get("colspan", ""))
+        return column, _span(values.get("rowspan", ""))
+
+    def end_row(self) -> None:
+        """End the open row."""
+        left = {column: (text, rows - 1) for column, (text, rows) in self.over.items() if rows > 1}
+        self.over, self.below = {**left, **self.below}, {}
+        self.rows += 1
+        self.column, self.filled = 0, False
+
+
+def _span(said: str) -> int:
+    """Return how many rows or columns a cell covers; 0 means all rows below it."""
+    found = _SPAN.fullmatch(said)
+    return min(int(found[1]) or _MOST_ROWS, _MOST_ROWS) if found else 1
+
+
 class _Element(NamedTuple):
     """An open element."""
 
@@ -138,14 +187,17 @@ class Page(HTMLParser):
         self._count: Counter[str] = Counter()
         self._hidden = self._main = self._link = self._pre = 0
         self._words: list[str] = []
-        # The cells of the open row, and the paragraphs of its last cell.
-        self._cells: list[str] = []
+        self._tables: list[_Table] = []
+        # The cells of the open row with their columns, and the paragraphs of its last cell.
+        self._cells: list[tuple[int, str]] = []
         self._cell: list[str] = []
+        # The column of the open cell, and the rows that it covers.
+        self._at = (0, 1)
         # Whether the open row has a cell that is not a header.
         self._values = False
         # Ruby readings, which are put after the text of their piece.
         self._readings: list[str] = []
-        self._linked_length = self._text_length = 0
+        self._linked_length = self._text_length = self._bold_length = 0
         self._heading = 0
         self._bullet = ""
         # Whether the last link leads to a place within a page.
@@ -178,8 +230,16 @@ class Page(HTMLParser):
         self._link += link
         self._pre += tag == "pre"
         self._heading = _HEADINGS.get(tag, self._heading)
-        self._values |= tag == "td"
-        if tag == "li":
+        self._values |= tag == "td" and not self._count["thead"]
+        self._begin(tag, values)
+
+    def _begin(self, tag: str, values: Mapping[str, str]) -> None:
+        """Prepare for the content of a table, a cell, a list item, a ruby or a formula that begins."""
+        if tag == "table":
+            self._tables.append(_Table())
+        elif tag in _CELLS and self._tables:
+            self._at = self._tables[-1].place(values)
+        elif tag == "li":
             self._bullet = "- "
         elif tag == "ruby" and not self._hidden:
             self._readings.append("")
@@ -205,8 +265,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         """Collect visible text; whitespace is collapsed, except in preformatted text."""
         if self._open and self._open[-1].name == "title":
-            # An SVG picture may have a title as well.
-            self.title = self.title or ("" if self._count["svg"] else line(data))
+            # Icons and templates have titles as well.
+            self.title = self.title or (line(data) if self._hidden == 1 else "")
         elif self._count["math"]:
             if self._open[-1].name != "annotation":
                 self._formula[2] += "" if self._count["annotation-xml"] else data
@@ -221,6 +281,7 @@ class Page(HTMLParser):
         length = len(data.strip())
         self._text_length += length
         self._linked_length += length if self._link else 0
+        self._bold_length += length if any(self._count[name] for name in _BOLD) else 0
         self._words.append(data if self._pre else _SPACES.sub(" ", data))
 
     def close(self) -> None:
@@ -284,6 +345,12 @@ class Page(HTMLParser):
             self._end_cell()
         elif name in {"tr", "table"}:
             self._end_row()
+            if self._tables and name == "tr":
+                self._tables[-1].end_row()
+            elif self._tables:
+                self._tables.pop()
+        elif name == "template" and not self._hidden:
+            self._say(" ")  # the text of its host begins another word
         self._open.pop()
         self._count[name] -= 1
         self._hidden -= hidden
@@ -319,14 +386,22 @@ class Page(HTMLParser):
             for paragraph in paragraphs:
                 self._keep("text", paragraph)
         elif self._cell:
-            self._cells.append(" ".join(self._cell))
+            self._cells.append((self._at[0], text := " ".join(self._cell)))
             self._cell = []
+            if self._at[1] > 1 and self._tables and len(text) <= _LONGEST_REPEATED:
+                self._tables[-1].below[self._at[0]] = text, self._at[1] - 1
 
     def _end_row(self) -> None:
         """End the open row, including its open cell."""
-        if cells := self._cells + self._cell:
-            columns = len(cells) > 1 and not self._values
-            self._keep("columns" if columns else "row", " | ".join(cells))
+        if cells := self._cells + [(self._at[0], text) for text in self._cell]:
+            table = self._tables[-1] if self._tables else None
+            is_bold = table is not None and not table.rows and 0 < self._text_length == self._bold_length
+            if table and not table.filled:
+                table.filled = True
+                # The sort is stable: cells without a table stay in order.
+                cells = sorted([*cells, *((at, text) for at, (text, _) in table.over.items())], key=itemgetter(0))
+            columns = len(cells) > 1 and (not self._values or is_bold)
+            self._keep("columns" if columns else "row", " | ".join(text for _, text in cells))
         self._cells, self._cell = [], []
         self._values = False
 
@@ -334,7 +409,7 @@ class Page(HTMLParser):
         link = kind != "heading" and 0 < self._text_length == self._linked_length
         level = self._heading or self._count["li"]
         self.pieces.append(Piece(kind, level, text, self._main > 0, link))
-        self._linked_length = self._text_length = 0
+        self._linked_length = self._text_length = self._bold_length = 0
 
     def _described(self, values: dict[str, str]) -> None:
         """Read the metadata of a page from a ``meta`` element."""
@@ -372,7 +447,7 @@ def put(page: Page, builder: TextBuilder) -> None:
 def put_pieces(pieces: Sequence[Piece], builder: TextBuilder) -> None:
     """Add pieces of a page to the builder."""
     for piece in pieces:
-        if piece.kind != "row":
+        if piece.kind not in {"row", "columns"}:
             builder.end_table()
         if piece.kind != "item":
             # Further paragraphs and code of an item belong to it.

@@ -5,6 +5,7 @@ Headers may hold bytes beyond ASCII without a declared encoding; they are decode
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from email import policy
@@ -20,9 +21,10 @@ from kb.formats.dates import mail_date
 from kb.formats.html import seen
 from kb.formats.icalendar import entries
 from kb.formats.legacy import legacy_encoding
+from kb.formats.vcard import cards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
@@ -146,8 +148,9 @@ _BOX: Final = re.compile(
     rb"(?=>?From |[!-9;-~]+:)"
 )
 # Subtypes of texts for programs.
-_NO_PROSE: Final = frozenset({"calendar", "css", "rfc822-headers", "vcard", "x-vcard"})
+_NO_PROSE: Final = frozenset({"calendar", "css", "directory", "rfc822-headers", "vcard", "x-vcard"})
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
+_CARDS: Final = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 _DIGITS: Final = 12
 # In bytes. A longer attachment is data or a log, and would hide its mail.
 _LONGEST_ATTACHMENT: Final = 1_000_000
@@ -168,6 +171,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> No
     Raises:
         Unreadable: There is no mail in the file.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)
     if name.lower().endswith(".emlx"):
         data = _of_apple(data)
     if not name.lower().endswith((".mbox", ".mbx")) and (not _BOX.match(data) or len(list(_messages(data))) == 1):
@@ -214,7 +218,7 @@ def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
     builder.add_text(_headers(message, _HEADERS))
     for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message), charset_of(message))))):
         builder.add_text(paragraph)
-    for paragraph in _invitations(message):
+    for paragraph in (*_invitations(message), *_contacts(message)):
         builder.add_text(paragraph)
     charset = charset_of(message)
     names = [file_name(part, charset) or line(part.get_content_type()) for part in _attachments(message)]
@@ -273,17 +277,27 @@ def _better(one: list[str], other: list[str]) -> list[str]:
 
 def _invitations(message: EmailMessage) -> Iterator[str]:
     """Yield the calendar entries in a mail, each once; often the same one is attached and in the text."""
-    seen: set[tuple[str, ...]] = set()
+    found = (
+        "\n".join(filter(None, (entry.summary, *entry.facts, entry.description)))
+        for data, label in _attached(message, _CALENDARS, ".ics")
+        for entry in entries(data, label)
+    )
+    yield from dict.fromkeys(found)
+
+
+def _contacts(message: EmailMessage) -> Iterator[str]:
+    """Yield the contacts that are attached to a mail."""
+    for data, label in _attached(message, _CARDS, ".vcf"):
+        yield from cards(data, label)
+
+
+def _attached(message: EmailMessage, kinds: Container[str], suffix: str) -> Iterator[tuple[bytes, str]]:
+    """Yield the parts of some types, or with a suffix, each with the encoding that it declares."""
     for part in message.walk():
         name = file_name(part, "") if not part.is_multipart() else ""
-        if part.get_content_type() not in _CALENDARS and not name.lower().endswith(".ics"):
-            continue
-        payload = part.get_payload(decode=True)
-        for entry in entries(payload if isinstance(payload, bytes) else b"", part.get_content_charset() or ""):
-            facts = (entry.summary, *entry.facts, entry.description)
-            if facts not in seen:
-                seen.add(facts)
-                yield "\n".join(filter(None, facts))
+        if part.get_content_type() in kinds or name.lower().endswith(suffix):
+            payload = part.get_payload(decode=True)
+            yield payload if isinstance(payload, bytes) else b"", part.get_content_charset() or ""
 
 
 def _body(message: EmailMessage) -> MIMEPart | None:

@@ -6,6 +6,7 @@ files without a known suffix are recognized by their content: a mail begins with
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
@@ -23,6 +24,7 @@ _OF_MAILS: Final = frozenset(
 
 def is_mail(data: bytes) -> bool:
     """Whether a file is a mail: it begins with headers that only mails have."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     names = _headers(data, 0) if data[:1].isalpha() else frozenset()
     return bool(names & _FROM_OR_TO and names & _OF_MAILS and names & {b"date", b"received", b"subject"})
 

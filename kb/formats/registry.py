@@ -7,6 +7,7 @@ format is a module with its reader, and a row. This module imports nothing from 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 NOT_TEXT: Final = "is not text (binary content)"
 """The error of a file that should be plain text, and is none."""
 _BINARY_FILES: Final = "binary files"
+
+# How Maildir names a mail: time, process or counter, host, and perhaps flags.
+_DELIVERED: Final = re.compile(r"\d{9,}\.\w+\.[^/]+")
 
 How = Literal["text", "document", "child", "ocr", "unread"]
 
@@ -169,7 +173,9 @@ class Registry:
             data: Its bytes.
         """
         named = self.of(path)
-        rows = self.recognisable if named is None else self.among(path[path.rfind(".") :].lower())
+        # What looks like the suffix of a delivered mail is the end of a host name.
+        by_content = named is None or _DELIVERED.fullmatch(path, path.rfind("/") + 1)
+        rows = self.recognisable if by_content else self.among(path[path.rfind(".") :].lower())
         return next((row for row in rows if load(row.recognise)(data)), named)
 
     def among(self, suffix: str) -> tuple[Format, ...]:
@@ -333,8 +339,8 @@ _SECTIONS: Final = (
 _BLANK_LINES: Final = "split at blank lines"
 _ENTRIES: Final = "a key or element of many lines is the heading of what is below it, shorter entries stay whole"
 _MAIL: Final = (
-    "`mail: Greetings, 2026-11-03`; each mail of a mailbox stands apart, forwarded mails, invitations and attached "
-    "texts of at most 1 MB are read too, all attachments are named; a mail is recognised without a suffix too "
+    "`mail: Greetings, 2026-11-03`; each mail of a mailbox stands apart, forwarded mails, invitations, contacts and "
+    "attached texts of at most 1 MB are read too, all attachments are named; a mail is recognised without a suffix too "
     "(Maildir, MH, Thunderbird)"
 )
 _ROWS_TOLD: Final = (
@@ -443,9 +449,14 @@ _BINARY: Final = (
     _child("mail", ".mbox .mbx", "mailboxes", "kb.formats.mail", _MAIL, recognise="kb.formats.mailbox:is_mailbox"),
     _child(
         "calendar", ".ics .ical .vcs", "calendars", "kb.formats.icalendar",
-        "`event: Budget round, 2025-06-10`; tasks and journal entries too",
+        "`event: Budget round, 2025-06-10`; tasks and journal entries too; recognised without a suffix too",
+        recognise="kb.formats.contentlines:is_calendar",
     ),
-    _child("contact", ".vcf .vcard", "contacts", "kb.formats.vcard", "`contact: Ada Lovelace`"),
+    _child(
+        "contact", ".vcf .vcard", "contacts", "kb.formats.vcard",
+        "`contact: Ada Lovelace`; recognised without a suffix too",
+        recognise="kb.formats.contentlines:is_card",
+    ),
     _child(
         "note", ".enex", "notes of Evernote", "kb.formats.enex",
         "`note: Boat repair, 2025-04-01`; tags and author too, attached files are named",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kb.formats.contentlines import ContentLine
     from kb.sandbox.protocol import Limits
 
-__all__ = ["extract", "prepare"]
+__all__ = ["cards", "extract", "prepare"]
 
 # The properties of a card with their labels for readers; the others are for programs.
 _LABELS: Final = {
@@ -37,9 +37,25 @@ _LABELS: Final = {
     "X-ABRELATEDNAMES": "Related",
     "X-PHONETIC-FIRST-NAME": "Phonetic",
     "X-PHONETIC-LAST-NAME": "Phonetic",
+    "X-SOCIALPROFILE": "Profile",
 }
 _DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:T.*)?")
 _STRUCTURED: Final = frozenset({"ORG", "ADR"})
+# A label that its owner wrote for the properties of its group; programs write theirs as _$!<Home>!$_.
+_OWN_LABEL: Final = "X-ABLABEL"
+_MADE_LABEL: Final = re.compile(r"_\$!<(.*)>!\$_")
+
+
+def cards(data: bytes, label: str = "") -> Iterator[str]:
+    """Yield the text of each card: its name and a line for each fact.
+
+    Args:
+        data: The bytes of a file.
+        label: Its declared encoding, if any.
+    """
+    for card in _cards(data, label):
+        name = _name_of(card)
+        yield "\n".join(filter(None, (name, *_facts(card, name))))
 
 
 def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
@@ -48,23 +64,23 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     Raises:
         Unreadable: There is no card in it.
     """
-    cards = list(_cards(data))
-    if not cards:
+    found = list(_cards(data))
+    if not found:
         raise Unreadable("is not a contact: it has no card", "Open it with an address book")
-    if len(cards) == 1:
-        builder.set_properties(_name_of(cards[0]))
-    builder.add_tags(tag for card in cards for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
-    for card in cards:
+    if len(found) == 1:
+        builder.set_properties(_name_of(found[0]))
+    builder.add_tags(tag for card in found for one in card if one.name == "CATEGORIES" for tag in parts(one.value, ","))
+    for card in found:
         name = _name_of(card)
         builder.add_place(f"contact: {name or 'no name'}", reset_headings=True)
         builder.add_heading(name, 1)
         builder.add_text("\n".join(_facts(card, name)))
 
 
-def _cards(data: bytes) -> Iterator[list[ContentLine]]:
+def _cards(data: bytes, label: str = "") -> Iterator[list[ContentLine]]:
     """Yield the properties of each card."""
     card: list[ContentLine] | None = None
-    for one in content_lines(data):
+    for one in content_lines(data, label):
         value = one.value.strip().upper()
         if one.name == "BEGIN" and value == "VCARD":
             card = []
@@ -94,6 +110,7 @@ def _name_of(card: Sequence[ContentLine]) -> str:
 
 
 def _facts(card: Sequence[ContentLine], name: str) -> Iterator[str]:
+    labels = {one.group: _MADE_LABEL.sub(r"\1", one.text) for one in card if one.name == _OWN_LABEL}
     for one in card:
         if one.name == "N":
             # The parts of the name, if the full name lacks some of them.
@@ -106,5 +123,6 @@ def _facts(card: Sequence[ContentLine], name: str) -> Iterator[str]:
                 value = ", ".join(filter(None, map(line, parts(one.value))))
             elif (one.name in {"BDAY", "ANNIVERSARY"}) and (day := _DAY.fullmatch(value)):
                 value = "-".join(day.groups())
+            kinds = ", ".join(filter(None, (one.kinds, labels.get(one.group, "") if one.group else "")))
             if value:
-                yield f"{label}{f' ({one.kinds})' if one.kinds else ''}: {value}"
+                yield f"{label}{f' ({kinds})' if kinds else ''}: {value}"

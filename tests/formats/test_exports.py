@@ -95,7 +95,8 @@ def test_fictionbook() -> None:
     book = (
         "<?xml version='1.0' encoding='windows-1251'?><FictionBook xmlns='http://www.gribuser.ru/xml/fictionbook/2.0'>"
         "<description><title-info><genre>sea</genre><author><first-name>Анна</first-name><last-name>Орлова</last-name>"
-        "</author><book-title>Лодка</book-title><date value='1924-01-05'>1924</date><lang>ru</lang></title-info>"
+        "</author><book-title>Лодка</book-title><date value='1924-01-05'>1924</date><lang>ru</lang>"
+        "<sequence name='Море' number='2'/></title-info>"
         "</description><body><title><p>Лодка</p></title><section><title><p>Глава 1</p></title><p>Река <b>тихая</b>.</p>"
         "<section><title><p>Утро</p></title><poem><stanza><v>Раз</v><v>два</v></stanza></poem></section></section></body>"
         f"<body name='notes'><section><p>Сноска.</p></section></body><binary id='a'>{LINES}</binary></FictionBook>"
@@ -107,6 +108,7 @@ def test_fictionbook() -> None:
     assert (found.tags, found.language) == (["sea"], "ru")
     assert [place[1] for place in found.places] == ["chapter: Глава 1", "chapter: notes"]
     assert [heading[:2] for heading in found.headings if heading[0]] == [("Глава 1", 1), ("Утро", 2)]
+    assert found.text.startswith("Author: Анна Орлова\nSeries: Море 2\n\nЛодка")
     assert "Река тихая.\n\nУтро\n\nРаз\nдва\n\nСноска." in found.text
     assert PICTURE[:20] not in found.text
     with pytest.raises(Unreadable, match="is not a FictionBook"):
@@ -121,7 +123,8 @@ def test_cards() -> None:
         f"TEL;CELL:+49 30 5550123\nPHOTO;ENCODING=BASE64;JPEG:{folded}\n\nEND:VCARD\n"
         "BEGIN:VCARD\nVERSION:4.0\nFN:Ada Lovelace\nORG:Analytical\\, Ltd;Engines\nEMAIL;TYPE=work:ada@example.org\n"
         "ADR;TYPE=home:;;12 Mill Lane;York;;YO1;UK\nBDAY:18151210\nCATEGORIES:maths,friends\nNOTE:Likes\\nducks\n"
-        f"PHOTO:data:image/png;base64,{folded}\nitem1.URL:https://example.org\nEND:VCARD\n"
+        f"PHOTO:data:image/png;base64,{folded}\nitem1.URL:https://example.org\n"
+        "item1.X-ABLabel:sailing club\nitem2.TEL:0700 5\nitem2.X-ABLabel:_$!<HomeFAX>!$_\nEND:VCARD\n"
     )
 
     found = extracted(vcard, data)
@@ -130,7 +133,7 @@ def test_cards() -> None:
     assert "Phone (cell): +49 30 5550123" in found.text
     assert "Organization: Analytical, Ltd, Engines\nE-mail (work): ada@example.org" in found.text
     assert "Address (home): 12 Mill Lane, York, YO1, UK\nBirthday: 1815-12-10" in found.text
-    assert "Note: Likes\nducks\nWeb: https://example.org" in found.text
+    assert "Note: Likes\nducks\nWeb (sailing club): https://example.org\nPhone (HomeFAX): 0700 5" in found.text
     assert found.tags == ["maths", "friends"]
     assert PICTURE[:20] not in found.text
     with pytest.raises(Unreadable, match="is not a contact"):

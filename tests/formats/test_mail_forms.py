@@ -41,6 +41,10 @@ def mixed(kind: str, *parts: tuple[str, str]) -> bytes:
     ("name", "data"),
     [
         ("cur/1749312000.M1P2.host:2,S", HEAD + b"Message-ID: <8@x>\n\nThe puffin nests.\n"),
+        ("new/1749312000.V801I2M33.mail.example.org", HEAD + b"MIME-Version: 1.0\n\nThe puffin nests.\n"),
+        ("cur/1749312000.M1P2.ns.md:2,RS", HEAD + b"MIME-Version: 1.0\n\nThe puffin nests.\n"),
+        ("from a windows editor.eml", b"\xef\xbb\xbf" + HEAD + b"\nThe puffin nests.\n"),
+        ("kept", b"\xef\xbb\xbf" + HEAD + b"Message-ID: <8@x>\n\nThe puffin nests.\n"),
         ("new/1749312000.M1P2.host", HEAD + b"MIME-Version: 1.0\n\nThe puffin nests.\n"),
         ("inbox/42", b"Return-Path: <a@b.c>\r\n" + HEAD.replace(b"\n", b"\r\n") + b"\r\nThe puffin nests.\r\n"),
         ("Inbox", BOX),
@@ -240,3 +244,35 @@ def test_invitations(kind: str) -> None:
     assert "Please come." in found
     assert found.count("Budget round with the falconer") == 1
     assert "Mow the meadow\nDue: 2025-07-01" in found
+
+
+def test_a_note_named_like_a_delivered_mail_is_a_note() -> None:
+    """What looks like the suffix of a mail's name is one where the content is no mail."""
+    one = REGISTRY.of_content("1749312000.M1P2.org", b"* A note about puffins\n")
+
+    assert one is not None
+    assert one.kind == "org"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("my calendar", "calendar"), ("contacts from the telephone", "contact")])
+def test_calendars_and_contacts_without_a_suffix(name: str, kind: str) -> None:
+    """Their first line tells what they are."""
+    of = "VCALENDAR" if kind == "calendar" else "VCARD"
+
+    one = REGISTRY.of_content(name, f"BEGIN:{of}\r\nVERSION:2.0\r\n".encode())
+    other = REGISTRY.of_content(name, f"The line BEGIN:{of} begins one.\n".encode())
+
+    assert one is not None
+    assert one.kind == kind
+    assert other is None
+
+
+@pytest.mark.parametrize("kind", ["text/vcard; charset=utf-8", 'application/octet-stream; name="bo.vcf"'])
+def test_attached_contacts(kind: str) -> None:
+    """The name and the facts of an attached card are text of the mail."""
+    card = base64.encodebytes("BEGIN:VCARD\nVERSION:3.0\nFN:Zoë Brandt\nTEL:0301 778899\nEND:VCARD\n".encode()).decode()
+    said = "--b\nContent-Type: text/plain\n\nMy card.\n"
+    said += f"--b\nContent-Type: {kind}\nContent-Transfer-Encoding: base64\n\n{card}\n"
+    mail = HEAD + f"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{said}--b--\n".encode()
+
+    assert "My card.\n\nZoë Brandt\nPhone: 0301 778899" in extracted("x.eml", mail).text

@@ -164,7 +164,10 @@ def test_tag_soup_keeps_all_words(seed: int) -> None:
         ("<svg><title>Close menu</title></svg><h1>Prune a quince</h1>", "", "Prune a quince"),
         ("<body><svg><g><title>Icon</title></g></svg><title>Quince</title><p>Cut.</p>", "Quince", "Cut."),
         ("<title>Forum</title><x-a><template shadowrootmode=open><h1>Canoe</h1></template>", "Forum", "Canoe"),
+        ("<body><math><title>Sum</title></math><h1>Medlar</h1>", "", "Medlar"),
+        ("<template><title>Card</title></template><noscript><title>No</title></noscript><p>Sloe", "", "Sloe"),
         ("<p>now</p><template><p>later</p></template>", "", "now"),
+        ("<p>a <x-a><template shadowrootmode=open><b>tip</b></template>slot</x-a>ted", "", "a tip slotted"),
         (
             "<x-a><template shadowrootmode=closed><p>outer</p><x-b><template shadowroot=open>inner</template></x-b>",
             "",
@@ -197,6 +200,43 @@ def test_header_row_is_context_of_rows() -> None:
 
     assert context(page) == [(4, 6, "Article | Price")]
     assert context(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("<thead><tr><td>Article<td>Price</tr></thead>", [(2, 4, "Article | Price")]),
+        ("<tr><td><b>Article</b><td><p><strong>Net</strong> <b>price</b></p></tr>", [(2, 4, "Article | Net price")]),
+        ("<tr><th>Article<th colspan=2>Price</tr><tr><th>No.<th>net</tr>", [(3, 5, "Article | Price | No. | net")]),
+        ("<tr><th rowspan=2>Article<th>Price</tr><tr><th>net</tr>", [(3, 5, "Article | Price | Article | net")]),
+        ("<tr><td><b>Article</b><td>Price</tr>", []),
+    ],
+)
+def test_header_rows_without_header_cells(head: str, said: list[tuple[int, int, str]]) -> None:
+    """Rows in the head of a table, a first row in bold, and several rows that are one header."""
+    rows = "".join(f"<tr><td>bolt {number}<td><b>{number}</b></tr>" for number in range(3))
+
+    assert context(f"<table>{head}{rows}</table>") == said
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            "<tr><td rowspan=3>Glen<td>Upper<tr><td>Middle<tr><td>Lower<tr><td>Strath<td>End",
+            "Glen | Upper / Glen | Middle / Glen | Lower / Strath | End",
+        ),
+        ("<tr><td>a<td rowspan=2>b<td>c<tr><td>d<td>e", "a | b | c / d | b | e"),
+        ("<tr><td rowspan=0>all<td>1<tr><td>2</table><table><tr><td>3", "all | 1 / all | 2 / 3"),
+        ("<tr><td colspan=2 rowspan=2>wide<td>1<tr><td>2<tr><td>x<td>y<td>z", "wide | 1 / wide | 2 / x | y | z"),
+        ("<tr><td rowspan=2><td>1<tr><td>2", "1 / 2"),
+        (f"<tr><td rowspan=2>{'long ' * 90}<td>1<tr><td>2", f"{('long ' * 90).strip()} | 1 / 2"),
+        ("<tr><td rowspan=x>a<td>1<tr><td>2", "a | 1 / 2"),
+    ],
+)
+def test_cells_over_several_rows(rows: str, said: str) -> None:
+    """A value stands in each row that it covers, at its column; prose that lays out does not."""
+    assert text(f"<table>{rows}</table>") == said
 
 
 @pytest.mark.parametrize(
