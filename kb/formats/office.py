@@ -14,7 +14,7 @@ from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
 from kb.formats.office_xml import mended
 from kb.formats.registry import REGISTRY
-from kb.formats.slide_parts import descriptions, in_order
+from kb.formats.slide_parts import in_order, side_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
         builder.add_place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), reset_headings=True)
         builder.add_heading(about.subject or "", 1)
     if suffix in _SLIDES:
-        body.slides(pieces, suffix, descriptions(data) if suffix in _BY_PAGE else {})
+        body.slides(pieces, suffix, side_texts(data) if suffix in _BY_PAGE else {})
     else:
         body.whole(pieces)
     body.end()
@@ -149,28 +149,32 @@ class _Body:
         for piece in pieces:
             self._put(piece)
         self.end()
-        for text in dict.fromkeys(
-            piece.text for piece in pieces if piece.repeated and not _PAGE_NUMBER.fullmatch(piece.text)
-        ):
-            self._builder.add_text(text)
+        repeated = (
+            "\n".join(_rows(piece.content["grid"])) if piece.kind == "table" else piece.text
+            for piece in pieces
+            if piece.repeated
+        )
+        for text in dict.fromkeys(repeated):
+            if not _PAGE_NUMBER.fullmatch(text):
+                self._builder.add_text(text)
 
-    def slides(self, pieces: Sequence[_Piece], suffix: str, described: Mapping[int, Sequence[str]]) -> None:
+    def slides(self, pieces: Sequence[_Piece], suffix: str, beside: Mapping[int, Sequence[str]]) -> None:
         """Add the slides of a presentation; a short first line of a slide is its heading.
 
         Args:
             pieces: The pieces of all slides, in order.
             suffix: The suffix of the file.
-            described: The descriptions of the pictures on a slide, by its number; they follow its text.
+            beside: The descriptions of pictures and the comments on a slide, by its number; they follow its text.
         """
-        slides: dict[int, list[_Piece]] = {number: [] for number, texts in described.items() if texts}
+        slides: dict[int, list[_Piece]] = {number: [] for number, texts in beside.items() if texts}
         current = 0
         for piece in pieces:
             current = _slide(piece, suffix) or current
             slides.setdefault(current, []).append(piece)
         for number in sorted(slides):
-            self._slide(number, slides[number], described.get(number, ()))
+            self._slide(number, slides[number], beside.get(number, ()))
 
-    def _slide(self, number: int, pieces: Sequence[_Piece], described: Sequence[str]) -> None:
+    def _slide(self, number: int, pieces: Sequence[_Piece], beside: Sequence[str]) -> None:
         """Add a slide; pieces with the number 0 are on none."""
         if number:
             self._builder.add_blank_line()
@@ -189,7 +193,7 @@ class _Body:
                 self._put(piece)
             begun = True
         self.end()
-        for text in described:
+        for text in beside:
             self._builder.add_text(text)
 
     def _put(self, piece: _Piece) -> None:

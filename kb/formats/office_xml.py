@@ -1,7 +1,8 @@
-"""Mends the XML of Office and OpenDocument files where parsers would lose text, or put it into words.
+"""Mends the XML of Office and OpenDocument files where parsers lose text, put it into words, or show what is hidden.
 
 The text of a merged table cell is repeated in each row that it covers. Readings of characters (ruby) are put at the end
-of their paragraph.
+of their paragraph. Hidden text of Word, and what stands elsewhere since it was moved, is removed; text boxes in headers
+and footers are put below the paragraph that they are in.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ _SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 # The parts of a container with text, and the markup that is mended in them.
-_PARTS: Final = re.compile(r"word/document\.xml|content\.xml|ppt/slides/slide\d+\.xml")
-_SIGN: Final = re.compile(rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b")
+_PARTS: Final = re.compile(r"word/(?:document|(?:header|footer)\d*)\.xml|content\.xml|ppt/slides/slide\d+\.xml")
+_SIGN: Final = re.compile(
+    rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b|:vanish\b|:moveFrom\b|:txbxContent\b"
+)
+_OFF: Final = frozenset({"0", "false", "off"})
 _GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
 _PREFIX: Final = re.compile(r"\bxmlns:([\w.-]+)\s*=\s*[\"']([^\"'<>&]+)[\"']")
 _OF_PYTHON: Final = re.compile(r"ns\d+")
@@ -57,6 +61,8 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
     root = ET.fromstring(text)  # noqa: S314 - no entities in it
     if name.startswith("word/"):
         _mend_word(root, _STRICT if root.tag.startswith(_STRICT) else _W)
+        if not name.startswith("word/document"):
+            _move_boxes(root, _STRICT if root.tag.startswith(_STRICT) else _W)
     elif name.startswith("ppt/"):
         for element in root.iter():
             if element.tag.endswith("}tbl"):
@@ -74,6 +80,24 @@ def _mend_word(root: ET.Element, space: str) -> None:
         _fill_word(table, space)
     for paragraph in root.iter(f"{space}p"):
         _move_readings_of_word(paragraph, space)
+    for parent in root.iter():
+        for child in [one for one in parent if one.tag == f"{space}moveFrom" or _is_hidden(one, space)]:
+            parent.remove(child)
+
+
+def _is_hidden(run: ET.Element, space: str) -> bool:
+    """Whether a run of text is hidden."""
+    mark = run.find(f"{space}rPr/{space}vanish") if run.tag == f"{space}r" else None
+    return mark is not None and mark.get(f"{space}val", "1") not in _OFF
+
+
+def _move_boxes(root: ET.Element, space: str) -> None:
+    """Put the paragraphs of text boxes below the one that they are in; each once, however it is stored."""
+    for at, paragraph in reversed(list(enumerate(root))):
+        boxes = {"".join(box.itertext()): box for box in paragraph.iter(f"{space}txbxContent")}
+        for box in reversed(boxes.values()):
+            for one in reversed(box):
+                root.insert(at + 1, copy.deepcopy(one))
 
 
 def _keep_prefixes(text: bytes) -> None:

@@ -67,7 +67,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
 
 
 def _by_xml(builder: TextBuilder, data: bytes, read: Callable[[zipfile.ZipFile], Iterable[Sheet]]) -> None:
-    """Add the sheets of a workbook in XML, with headers and footers below the rows."""
+    """Add the sheets of a workbook in XML, with the texts of shapes, headers and footers below the rows."""
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except zipfile.BadZipFile as error:

@@ -1,7 +1,7 @@
-"""Numbers the parts of a PowerPoint presentation by the order of its slides, and finds descriptions of its pictures.
+"""Numbers the parts of a PowerPoint presentation by the order of its slides, and finds what xberg leaves out.
 
 A slide's number is its position in the presentation, and its notes are those that it refers to; the names of their
-files say neither. xberg goes by these names, and leaves out descriptions.
+files say neither. xberg goes by these names. It leaves out the descriptions of pictures, and comments.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from kb.formats.builder import alternative_text
+from kb.formats.builder import alternative_text, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PRESENTATION: Final = "ppt/presentation.xml"
 _TYPES: Final = "[Content_Types].xml"
+_AUTHORS: Final = ("ppt/commentAuthors.xml", "ppt/authors.xml")
 # Slides and notes as every program names them; xberg reads no others.
 _NUMBERED: Final = re.compile(r"ppt/(slides/slide|notesSlides/notesSlide)(\d+)\.xml")
 _REFERENCE: Final = re.compile(rb"\b(slides/(?:_rels/)?slide|notesSlides/(?:_rels/)?notesSlide)(\d+)(?=\.xml)")
@@ -47,8 +48,10 @@ def in_order(data: bytes) -> bytes:
         return data  # xberg reports the error
 
 
-def descriptions(data: bytes) -> dict[int, list[str]]:
-    """Return the descriptions of pictures and charts, by the number of the slide; none of a damaged presentation.
+def side_texts(data: bytes) -> dict[int, list[str]]:
+    """Return the descriptions of pictures and charts, and the comments, by the number of the slide.
+
+    Those of a damaged presentation are left out.
 
     Args:
         data: A presentation whose slides are numbered by their order.
@@ -58,8 +61,11 @@ def descriptions(data: bytes) -> dict[int, list[str]]:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             for name in archive.namelist():
                 part = _NUMBERED.fullmatch(name)
-                if part and part[1] == "slides/slide" and b"descr=" in (content := archive.read(name)):
-                    found[int(part[2])] = list(_described(_parsed(content)))
+                if part is None or part[1] != "slides/slide":
+                    continue
+                content = archive.read(name)
+                described = list(_described(_parsed(content))) if b"descr=" in content else []
+                found[int(part[2])] = [*described, *_comments(archive, name)]
     except _DAMAGE:
         return {}
     return found
@@ -116,6 +122,29 @@ def _described(slide: ET.Element) -> Iterator[str]:
     for element in slide.iter():
         if element.tag.endswith("}cNvPr") and (text := alternative_text(element.get("descr", ""))):
             yield text
+
+
+def _comments(archive: zipfile.ZipFile, slide: str) -> Iterator[str]:
+    """Yield the comments on a slide and the replies to them, each with its author: of the old form and the new one."""
+    for name in _targets(archive, slide).values():
+        if not name.startswith("ppt/comments/") or name not in archive.namelist():
+            continue
+        authors = {
+            one.get("id"): one.get("name", "")
+            for part in _AUTHORS
+            if part in archive.namelist()
+            for one in _parsed(archive.read(part))
+        }
+        for one in _parsed(archive.read(name)).iter():
+            said = [child for child in one if child.tag.rpartition("}")[2] in {"text", "txBody"}]
+            if text := line(" ".join("".join(part.itertext()) for child in said for part in _paragraphs(child))):
+                who = line(authors.get(one.get("authorId"), ""))
+                yield f"Comment: {who}: {text}" if who else f"Comment: {text}"
+
+
+def _paragraphs(body: ET.Element) -> list[ET.Element]:
+    """Return the paragraphs of a text; itself where it has none."""
+    return [one for one in body if one.tag.endswith("}p")] or [body]
 
 
 def _parsed(text: bytes) -> ET.Element:

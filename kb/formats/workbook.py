@@ -167,7 +167,7 @@ class Sheet:
         missing: Whether the workbook lists it but does not contain it.
         rows: The values of its filled cells by row and column, both counting from 1.
         comments: The comments on its cells, by row.
-        around: Its headers and footers.
+        around: The texts of its shapes, its headers and its footers.
     """
 
     name: str
@@ -224,7 +224,7 @@ def _sheet(
                 merged.append(element.get("ref") or "")
             elif tag in _AROUND:
                 sheet.around.append(line(_HEADER_CODES.sub(" ", element.text or "")))
-    sheet.around = list(dict.fromkeys(filter(None, sheet.around)))
+    sheet.around = list(dict.fromkeys(filter(None, (*_boxes(archive, path), *sheet.around))))
     for ref in merged:
         _spread(sheet.rows, ref)
     sheet.rows = dict(sorted(sheet.rows.items()))
@@ -275,6 +275,15 @@ def _spread(rows: dict[int, dict[int, str]], ref: str) -> None:
         if number in rows:
             rows[number].setdefault(column, value)
             rows[number] = dict(sorted(rows[number].items()))
+
+
+def _boxes(archive: zipfile.ZipFile, path: str) -> Iterator[str]:
+    """Yield the texts of the shapes and text boxes on a sheet."""
+    for target in _targets(archive, path, "drawing").values():
+        root = _root(archive, target)
+        for one in root.iter() if root is not None else ():
+            if _tag(one) == "txBody":
+                yield line(" ".join("".join(part.itertext()) for part in one if _tag(part) == "p"))
 
 
 def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:

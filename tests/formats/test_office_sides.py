@@ -6,7 +6,8 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import made_documents as made
 import pytest
@@ -136,6 +137,23 @@ def test_comments_headers_and_footers() -> None:
     assert "Secret" not in found
 
 
+def test_texts_of_shapes_on_a_sheet() -> None:
+    """They stand below the rows, above what is printed around them."""
+    drawn = "http://schemas.openxmlformats.org/drawingml/2006"
+    words = "".join(f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in ("Ask the", "miller"))
+    with zipfile.ZipFile(io.BytesIO(workbook(row(1, A="Foundry")))) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/_rels/sheet1.xml.rels"
+    target = f'<Relationship Id="r2" Type="{_RELATION}/drawing" Target="../drawings/drawing1.xml"/></Relationships>'
+    files[name] = files[name].replace(b"</Relationships>", target.encode())
+    files["xl/drawings/drawing1.xml"] = (
+        f'<d:wsDr xmlns:d="{drawn}/spreadsheetDrawing" xmlns:a="{drawn}/main"><d:twoCellAnchor><d:sp><d:txBody>{words}'
+        "</d:txBody></d:sp></d:twoCellAnchor></d:wsDr>"
+    ).encode()
+
+    assert extracted(made.zipped(files)).text.split("\n")[2:] == ["Foundry", "", "Ask the miller", ""]
+
+
 @pytest.mark.parametrize(
     ("raw", "code", "said"),
     [
@@ -206,20 +224,28 @@ def test_merged_cells_of_word() -> None:
     assert mended(b"PK no archive") == b"PK no archive"
 
 
-@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
-def test_word_document() -> None:
-    """Headers, footers, notes and comments are read once, below the text; marks of references are none of it."""
+_NAMES = {"header1": "header", "footer1": "footer", "comments": "comments", "footnotes": "footnotes"}
+paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>".format
+
+
+@cache
+def _prepared() -> Any:  # noqa: ANN401 - a module
+    """The reader, which keeps one event loop for the life of the process."""
     from kb.formats import office
 
-    names = {"header1": "header", "footer1": "footer", "comments": "comments", "footnotes": "footnotes"}
-    paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>".format
+    office.prepare()
+    return office
+
+
+def _document(body: str, header: str, footer: str, comments: str = "", footnotes: str = "") -> list[str]:
+    """The lines of a Word document with these parts."""
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml"
     listed = "".join(
         f'<Override PartName="/word/{name}.xml" ContentType="{kind}.{of}+xml"/>'
-        for name, of in {"document": "document.main", **names}.items()
+        for name, of in {"document": "document.main", **_NAMES}.items()
     )
     related = "".join(
-        f'<Relationship Id="r{name}" Type="{_RELATION}/{of}" Target="{name}.xml"/>' for name, of in names.items()
+        f'<Relationship Id="r{name}" Type="{_RELATION}/{of}" Target="{name}.xml"/>' for name, of in _NAMES.items()
     )
     data = made.zipped(
         {
@@ -228,21 +254,66 @@ def test_word_document() -> None:
             f'Extension="xml" ContentType="application/xml"/>{listed}</Types>',
             "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}"><Relationship Id="r1" Type="{_RELATION}/officeDocument" '
             'Target="word/document.xml"/></Relationships>',
-            "word/document.xml": f'<w:document {_W} xmlns:r="{_RELATION}"><w:body>{paragraph("Body")}<w:p><w:r><w:t>Noted'
-            '</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>'
+            "word/document.xml": f'<w:document {_W} xmlns:r="{_RELATION}"><w:body>{body}'
             '<w:sectPr><w:headerReference w:type="default" r:id="rheader1"/><w:footerReference w:type="default" '
             'r:id="rfooter1"/></w:sectPr></w:body></w:document>',
             "word/_rels/document.xml.rels": f'<Relationships xmlns="{_PACKAGE}">{related}</Relationships>',
-            "word/header1.xml": f"<w:hdr {_W}>{paragraph('Ledger of the mill')}</w:hdr>",
-            "word/footer1.xml": f"<w:ftr {_W}>{paragraph('Kept by Ana')}</w:ftr>",
-            "word/comments.xml": f'<w:comments {_W}><w:comment w:id="0">{paragraph("Ask Bo")}</w:comment></w:comments>',
-            "word/footnotes.xml": f'<w:footnotes {_W}><w:footnote w:id="2">{paragraph("See there")}</w:footnote></w:footnotes>',
+            "word/header1.xml": f"<w:hdr {_W}>{header}</w:hdr>",
+            "word/footer1.xml": f"<w:ftr {_W}>{footer}</w:ftr>",
+            "word/comments.xml": f"<w:comments {_W}>{comments}</w:comments>",
+            "word/footnotes.xml": f"<w:footnotes {_W}>{footnotes}</w:footnotes>",
         }
     )
-    office.prepare()
     builder = TextBuilder(10_000)
+    _prepared().extract("x.docx", data, builder, Limits())
+    return [line for line in builder.build().text.split("\n") if line]
 
-    office.extract("x.docx", data, builder, Limits())
 
-    said = [line for line in builder.build().text.split("\n") if line]
+@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
+def test_word_document() -> None:
+    """Headers, footers, notes and comments are read once, below the text; marks of references are none of it."""
+    noted = (
+        '<w:p><w:r><w:t>Noted</w:t></w:r><w:r><w:footnoteReference w:id="2"/></w:r><w:r><w:commentReference w:id="0"/>'
+        "</w:r></w:p>"
+    )
+
+    said = _document(
+        paragraph("Body") + noted,
+        paragraph("Ledger of the mill"),
+        paragraph("Kept by Ana"),
+        f'<w:comment w:id="0">{paragraph("Ask Bo")}</w:comment>',
+        f'<w:footnote w:id="2">{paragraph("See there")}</w:footnote>',
+    )
+
     assert said == ["Body", "Noted", "See there", "Ask Bo", "Ledger of the mill", "Kept by Ana"]
+
+
+@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
+def test_tables_and_boxes_of_headers() -> None:
+    """A letterhead is often a table or a text box, which is stored in two forms; a number of a page says nothing."""
+    cells = "".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in ("Form", "VX-4471"))
+    box = f"<w:pict><w:txbxContent>{paragraph('Mill Lane 12')}{paragraph('York')}</w:txbxContent></w:pict>"
+
+    said = _document(
+        paragraph("Body"),
+        f"<w:p><w:r><w:t>Above</w:t></w:r><w:r>{box}</w:r><w:r>{box}</w:r></w:p>",
+        f"<w:tbl><w:tr>{cells}</w:tr></w:tbl>{paragraph('7')}",
+    )
+
+    assert said == ["Body", "Above", "Mill Lane 12", "York", "Form | VX-4471"]
+
+
+@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
+def test_hidden_and_moved_text() -> None:
+    """What Word does not show is not read, and what was moved stands only where it is now."""
+    runs = "<w:r><w:rPr>{}</w:rPr><w:t>{}</w:t></w:r>".format
+    shown = runs('<w:vanish w:val="0"/>', "shown")
+
+    said = _document(
+        f"<w:p>{runs('<w:vanish/>', 'secret')}{shown}</w:p>"
+        f"<w:p><w:moveFrom>{runs('', 'moved')}</w:moveFrom></w:p><w:p><w:moveTo>{runs('', 'moved')}</w:moveTo></w:p>",
+        f"<w:p>{runs('<w:vanish/>', 'draft')}{runs('', 'Head')}</w:p>",
+        paragraph("Foot"),
+    )
+
+    assert said == ["shown", "moved", "Head", "Foot"]

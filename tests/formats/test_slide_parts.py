@@ -1,4 +1,4 @@
-"""Slides of PowerPoint by their order, each with its own notes and the descriptions of its pictures."""
+"""Slides of PowerPoint by their order, each with its own notes, the descriptions of its pictures, and comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import made_documents as made
 import pytest
 
 from kb.formats.registry import installed
-from kb.formats.slide_parts import descriptions, in_order
+from kb.formats.slide_parts import in_order, side_texts
 from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import Limits
 
@@ -163,9 +163,44 @@ def test_descriptions_that_say_something(described: str, said: list[str]) -> Non
     """Names of files and of nothing in particular are left out."""
     text = described.replace("\n", "&#10;")
 
-    assert descriptions(deck(["Ponds"], pictures={1: text})).get(1, []) == said
+    assert side_texts(deck(["Ponds"], pictures={1: text})).get(1, []) == said
+
+
+_OLD = (
+    '<p:cmLst xmlns:p="x"><p:cm authorId="0"><p:text>Ask the miller</p:text></p:cm>'
+    '<p:cm authorId="7"><p:text> </p:text></p:cm></p:cmLst>'
+)
+_NEW_TEXT = "<n:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p><a:p><a:r><a:t>{}</a:t></a:r></a:p></n:txBody>".format
+_NEW = (
+    '<n:cmLst xmlns:n="x" xmlns:a="y"><n:cm authorId="{4F}"><n:replyLst><n:reply authorId="{50}">'
+    f"{_NEW_TEXT('Done', 'today')}</n:reply></n:replyLst>{_NEW_TEXT('Ask the', 'miller')}</n:cm></n:cmLst>"
+)
+
+
+@pytest.mark.parametrize(
+    ("comments", "authors", "said"),
+    [
+        (_OLD, ("commentAuthors", '<l><a id="0" name="Ana"/></l>'), ["Comment: Ana: Ask the miller"]),
+        (_OLD, ("presProps", "<l/>"), ["Comment: Ask the miller"]),
+        (
+            _NEW,
+            ("authors", '<l><a id="{4F}" name="Ana"/><a id="{50}" name="Bo"/></l>'),
+            ["Comment: Ana: Ask the miller", "Comment: Bo: Done today"],
+        ),
+    ],
+)
+def test_comments_of_slides(comments: str, authors: tuple[str, str], said: list[str]) -> None:
+    """Of the old form and the new one, with replies, each with its author."""
+    files = unpacked(deck(["Ponds", "Ducks"]))
+    files["ppt/slides/_rels/slide2.xml.rels"] = relation("comments", "comments/comment1.xml")
+    files["ppt/comments/comment1.xml"] = comments.encode()
+    files[f"ppt/{authors[0]}.xml"] = authors[1].encode()
+
+    found = side_texts(made.zipped(files))
+
+    assert (found[1], found[2]) == ([], said)
 
 
 def test_a_damaged_presentation_has_no_descriptions() -> None:
     """The parser tells what is wrong with it."""
-    assert descriptions(b"PK\3\4") == {}
+    assert side_texts(b"PK\3\4") == {}
