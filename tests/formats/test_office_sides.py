@@ -229,7 +229,7 @@ paragraph = "<w:p><w:r><w:t>{}</w:t></w:r></w:p>".format
 
 
 @cache
-def _prepared() -> Any:  # noqa: ANN401 - a module
+def _prepared() -> Any:
     """The reader, which keeps one event loop for the life of the process."""
     from kb.formats import office
 
