@@ -30,6 +30,7 @@ _ALIAS_KEYS: Final = ("aliases", "alias")
 _LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_YAML_TAG: Final = "tag:yaml.org,2002:"
 # Front matter with only these keys is not embedded: they are stored separately or are for programs.
 _LABELS: Final = frozenset((*_TITLE_KEYS, *_TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KEYS))
 _SETTINGS: Final = re.compile(
@@ -42,6 +43,9 @@ _SETTINGS: Final = re.compile(
 _ENTRY: Final = re.compile(
     r"(?P<quote>[\"']?)(?P<key>[^\W\d][\w.-]*(?: [\w.-]+){0,3})(?P=quote)\s*:(?=\s|$)(?P<value>.*)"
 )
+# A known key whose value follows without a blank.
+_KNOWN: Final = _LABELS | frozenset(_ALIAS_KEYS)
+_CLOSE: Final = re.compile(rf"({'|'.join(sorted(_KNOWN))}):(?=\S)(?!//)", re.IGNORECASE)
 _PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
 # A line that belongs to no key: it is not indented, and is not an item, a comment or the end of a list.
 _STRAY: Final = re.compile(r"(?!-(?:\s|$))[^\s#\]}]")
@@ -176,7 +180,7 @@ def _entry_by_entry(
     An invalid value is read as plain text, or as the items of the list below it.
     """
     values: dict[str, Any] = {}
-    unread: list[str] = []
+    lines, unread = _aligned(lines)
     starts = [number for number, line in enumerate(lines) if _ENTRY.match(line)]
     if not starts:
         return {}, tuple(_shortened(line) for line in lines if line.strip())[:1]
@@ -192,7 +196,29 @@ def _entry_by_entry(
             read = {found["key"]: _as_it_stands(found["value"], own)}
         unread += map(_shortened, stray)
         values = {**read, **values}
-    return values, tuple(unread)
+    return values, tuple(dict.fromkeys(unread))
+
+
+def _aligned(lines: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return lines with their known keys at the beginning and a blank behind the colon, and the keys that had not.
+
+    A key that is indented deeper than one without a value on its line belongs to that one.
+    """
+    found: list[str] = []
+    moved: list[str] = []
+    has_below, depth = False, 0
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        mended = _CLOSE.sub(r"\1: ", line.strip(), count=1) if _CLOSE.match(line.strip()) else line.strip()
+        entry = _ENTRY.match(mended)
+        is_known = entry is not None and entry["key"].lower() in _KNOWN
+        if indent and ((has_below and indent > depth) or not is_known):
+            mended, entry = line, None
+        if entry is not None:
+            depth, has_below = indent, entry["value"].strip()[:1] in {"", "|", ">"}
+            moved += [entry["key"]] if mended != line.rstrip() else []
+        found.append(mended)
+    return found, moved
 
 
 def _line_by_line(
@@ -246,9 +272,16 @@ def _without_marks(text: str) -> str:
     """Remove the quotes around a text, of which the closing one may be missing; empty if the text is too long."""
     text = text.strip()
     closing = _PAIRS.get(text[:1], "")
-    if closing and text.find(closing, 1) in {-1, len(text) - 1}:
+    # An apostrophe within a word does not close a text.
+    ends = [] if not closing else [at for at in range(1, len(text)) if text[at] == closing and not _within(text, at)]
+    if closing and ends in ([], [len(text) - 1]):
         text = text[1:].removesuffix(closing).strip()
     return text if len(text) <= LONGEST_VALUE else ""
+
+
+def _within(text: str, at: int) -> bool:
+    """Whether a sign stands between two letters."""
+    return text[at - 1].isalpha() and text[at + 1 : at + 2].isalpha()
 
 
 def _shortened(line: str) -> str:
@@ -412,5 +445,8 @@ def _refuse_traps(events: Iterable[object]) -> None:
     for event in events:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         aliases += isinstance(event, yaml.AliasEvent)
+        tag = getattr(event, "tag", None)
+        if isinstance(event, yaml.ScalarEvent) and tag and not tag.startswith(_YAML_TAG):
+            raise ValueError(f"{tag} is a word of a text, or of another program")
         if depth > DEEPEST or aliases > MOST_ALIASES:
             raise ValueError("nested too deeply, or too many aliases")

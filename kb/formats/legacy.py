@@ -40,6 +40,8 @@ _WESTERN_SYMBOL: Final = re.compile(
 _QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u2013\u2014", "'"))
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
+# Letters of the scripts of one byte a letter stand next to none of another script, and next to no symbol.
+_NO_NEIGHBOURS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI"})
 _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
 # What a multi-byte encoding gives for bytes that it has no character for: plainer than any other sign of a mistake.
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
@@ -147,8 +149,8 @@ def _odd_within(before: str, one: str, after: str) -> bool:
 def _odd(one: str, other: str) -> bool:
     if one.isascii() and other.isascii():
         return False
-    first, second = _script(one), _script(other)
-    return first != second and "" not in {first, second} and "LATIN" in {first, second}
+    found = {_script(one), _script(other)}
+    return len(found) > 1 and "" not in found and not found.isdisjoint(_NO_NEIGHBOURS)
 
 
 def _script(character: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kb.records import Block, Heading, LineContext
+from kb.records.characters import seen
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -240,8 +241,8 @@ class Outline:
 
 
 def one_line(text: str) -> str:
-    """Join a text into one line of bounded length, without control characters, lone surrogates or double spaces."""
-    line = " ".join(_CONTROLS.sub(" ", text).split())
+    """Join a text into one line of bounded length, without what cannot be seen, lone surrogates or double spaces."""
+    line = " ".join(_CONTROLS.sub(" ", seen(text)).split())
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1].rstrip() + "…"
 
 

@@ -20,6 +20,7 @@ from kb.formats.markup import Outline, one_line
 from kb.formats.payload import without_payload
 from kb.formats.registry import NOT_TEXT, REGISTRY, load
 from kb.records import Block, Document
+from kb.records.characters import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ class PlainFormat:
             body_line=front.body_line,
             headings=outline.headings,
             blocks=broken + outline.blocks,
-            tags=tuple(dict.fromkeys(front.tags + outline.tags)),
+            tags=tuple(dict.fromkeys(map(seen, front.tags + outline.tags))),
             aliases=tuple(dict.fromkeys(front.aliases + outline.aliases + names_by_path(place))),
             links=outline.links,
             names=outline.names,

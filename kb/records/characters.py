@@ -87,7 +87,8 @@ _ALWAYS: Final = (
 _JOINING: Final = "\u200c\u200d\ufe00-\ufe0f"
 _ALPHABETIC: Final = "A-Za-z\u00aa-\u052f\u1c80-\u1c8f\u1d00-\u1fff\u2c60-\u2c7f\ua640-\ua69f\ua720-\ua7ff"
 _MAY_BE_UNSEEN: Final = re.compile(f"[{_ALWAYS}{_JOINING}]")
-_UNSEEN: Final = re.compile(f"[{_ALWAYS}]+")
+# A soft hyphen at the end of a line is seen, and divides a word.
+_UNSEEN: Final = re.compile(rf"\u00ad[ \t]*\n[ \t]*(?=[^\W\d_])|[{_ALWAYS}]+")
 # After a digit or sign a variation selector makes an emoji; after a letter it chooses one of its drawn forms.
 _UNSEEN_BETWEEN: Final = re.compile(
     rf"(?<=[{_ALPHABETIC}])[\u200c\u200d]+(?=[{_ALPHABETIC}])|(?<=[^\W\d_])[\ufe00-\ufe0f]+"
@@ -130,7 +131,7 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff]")
 
 
 def seen(text: str) -> str:
-    """Return a text without invisible characters, such as soft hyphens and zero-width spaces."""
+    """Return a text without invisible characters, such as zero-width spaces, and without soft hyphens in words."""
     if text.isascii() or not _MAY_BE_UNSEEN.search(text):
         return text
     return _UNSEEN_BETWEEN.sub("", _UNSEEN.sub("", text))

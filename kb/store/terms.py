@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from kb.records.characters import MARKS, SPACELESS, THREES, TWOS, one_sign, seen, unaccented, unpointed
 from kb.store.languages import COMPOUNDING, ENGLISH, stemmer_of_script
@@ -49,7 +50,8 @@ _LATIN: Final = re.compile(r"[a-z\u00df-\u024f]+")
 _PLURALS: Final = re.compile(r"(?<![^\W_])[A-Z][A-Z0-9]+s(?![^\W_])")
 # Parts on both sides of these signs are never written as one word.
 _NAMES: Final = re.compile(r"[/:@+#]")
-_LETTERS_THEN_DIGITS: Final = re.compile(r"[^\W\d_]+(?=\d)")
+# A version begins with a letter; between the day and the time of a moment stands one (2026-11-22T08:15).
+_LETTERS_THEN_DIGITS: Final = re.compile(r"\d*[^\W\d_]+(?=\d)")
 _DIGITS_THEN_LETTERS: Final = re.compile(r"\d+(?=[^\W\d_])")
 _VERSION: Final = re.compile(r"v(?=\d)")
 # A long number in groups, as ISBNs, telephone and card numbers are printed; a date is shorter.
@@ -113,7 +115,8 @@ def _terms_of_word(token: str, language: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1024)
 def terms_of_name(path: str, language: str) -> frozenset[str]:
     """The terms in the path of a file."""
-    found = (term for term in terms_of(path, language) if not term.startswith(INSIDE))
+    # Programs that save web pages encode names as in addresses.
+    found = (term for term in terms_of(unquote(path), language) if not term.startswith(INSIDE))
     return frozenset(NAME + term.removeprefix(BESIDE) for term in found)
 
 
@@ -315,4 +318,4 @@ def version() -> str:
     """Everything that affects terms, as one line; an index of another version has to be rebuilt."""
     import Stemmer
 
-    return f"terms 4, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"
+    return f"terms 5, snowball {Stemmer.version()}, unicode {unicodedata.unidata_version}"

@@ -117,6 +117,13 @@ def test_front_matter_of_settings_is_not_passage(front: str, said: bool) -> None
     assert [text == front for text, *_ in front_passages(front, "Body.\n")] == ([True, False] if said else [False])
 
 
+def test_what_cannot_be_seen_is_part_of_no_name() -> None:
+    """Soft hyphens and zero-width spaces, in tags of the front matter and of the text, and in headings."""
+    document = extract("a.md", "---\ntags: [gar\u200bden]\n---\n# Seed\u00ad list\n\nBeans #com\u00adpost.\n".encode())
+
+    assert (document.title, document.tags) == ("Seed list", ("garden", "compost"))
+
+
 @pytest.mark.parametrize("front", ["title: A", FRONT, "tags: [a]", "aliases: [Levain]"])
 @pytest.mark.parametrize("body", ["", "\n  \n"])
 def test_note_with_only_front_matter_is_passage(front: str, body: str) -> None:

@@ -184,6 +184,9 @@ def test_invalid_line_is_skipped_alone(bad: str, unread: str) -> None:
         ('"unclosed', "unclosed"),
         ("[unclosed", "unclosed"),
         ("100 % rye: why", "100 % rye: why"),
+        ("!important rye", "!important rye"),
+        ("'It's rye'", "It's rye"),
+        ("'It's rye' and 'oats'", "'It's rye' and 'oats'"),
     ],
 )
 def test_title_that_is_not_yaml_is_kept(written: str, title: str) -> None:
@@ -191,6 +194,31 @@ def test_title_that_is_not_yaml_is_kept(written: str, title: str) -> None:
     front = read_front_matter(f"---\ntitle: {written}\ntags:\n- a\n- b\n---\n")
 
     assert (front.title, front.tags, front.unread) == (title, ("a", "b"), ("title",))
+
+
+@pytest.mark.parametrize(
+    ("block", "title", "tags", "unread"),
+    [
+        (" title: Rye\n tags: [oven]\ndate: 2025-02-06", "Rye", ("oven",), ("title", "tags")),
+        ("title: Rye bread\n  tags: [oven]\ndate: 2025-02-06", "Rye bread", ("oven",), ("tags",)),
+        (
+            " title: Rye\n tags:\n  - oven\n  - b: c: d\n date: 2025-02-06",
+            "Rye",
+            ("oven", "b: c: d"),
+            ("title", "tags", "date"),
+        ),
+        ("title:Rye\ntags:[oven]\ndate: 2025-02-06", "Rye", ("oven",), ("title", "tags")),
+        ("author:\n  title: Dr.\n  name: *x\ntitle: Rye\ndate: 2025-02-06", "Rye", (), ("author",)),
+    ],
+)
+def test_keys_that_are_indented_or_lack_a_blank(
+    block: str, title: str, tags: tuple[str, ...], unread: tuple[str, ...]
+) -> None:
+    """Known ones are read all the same, and named; one below a key without a value is not the note's."""
+    front = read_front_matter(f"---\n{block}\n---\nBody\n")
+
+    assert (front.title, front.tags, front.date) == (title, tags, date(2025, 2, 6))
+    assert front.unread == unread
 
 
 def test_lists_that_are_not_yaml_keep_items() -> None:
@@ -273,6 +301,7 @@ def test_hostile_front_matter_is_harmless() -> None:
 def test_values_are_single_clean_lines() -> None:
     """Escapes in YAML bring no control characters or line ends into a title."""
     assert read_front_matter('---\ntitle: "a\\x1b[31m\\nb\\u0085c"\n---\n').title == "a [31m b c"
+    assert read_front_matter("---\ntitle: \ufeffSeed\u00ads\u200b\n---\n").title == "Seeds"
 
 
 @given(st.text(alphabet="ab:-[]{}&*!|>#'\"\n \t,?%@`0", max_size=80), st.sampled_from(["---", "+++"]))

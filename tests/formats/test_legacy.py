@@ -195,6 +195,12 @@ def test_short_lines_are_read_in_their_encoding() -> None:
     assert right >= _RIGHT * len(written)
 
 
+def test_half_width_kana_among_kanji_are_read() -> None:
+    """In Shift-JIS they are single bytes, which are letters and lines of boxes in others."""
+    for line in ("ｶﾀｶﾅ ﾃｽﾄ 在庫確認", "商品ｺｰﾄﾞ,数量\nﾘﾝｺﾞ,5"):
+        assert legacy_encoding(line.encode("cp932")) == "cp932"
+
+
 def _is_written(line: str, encoding: str) -> bool:
     try:
         return not line.encode(encoding).isascii()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.store.languages import stemmer_for
-from kb.store.terms import BESIDE, INSIDE, parts_of, terms_of, wanted
+from kb.store.terms import BESIDE, INSIDE, NAME, parts_of, terms_of, terms_of_name, wanted
 
 
 def terms(text: str, language: str = "en") -> list[str]:
@@ -104,6 +104,7 @@ def test_a_question_is_stemmed_in_every_language_of_the_index() -> None:
         ("978-0-306-40615-7", {"9780306406157"}),
         ("0-8044-2957-X", {"080442957x"}),
         ("+49-170-1234567", {"491701234567"}),
+        ("2024-03-17T08:15:42.123Z", {"08:15", "2024-03-17", "08:15:42"}),
         ("https://kb.example.net/a", {"kb.example.net", "example.net"}),
         ("می‌خوانم", set()),  # Persian: whole, without its joint, is below
     ],
@@ -183,6 +184,18 @@ def test_letters_match_with_and_without_accents(typed: str, text: str, language:
 def test_invisible_characters_divide_no_word(unseen: str) -> None:
     """Soft hyphens, zero-width spaces, joiners, marks of direction, selectors, tags."""
     assert terms(f"pel{unseen}ican") == terms("pelican")
+
+
+def test_a_soft_hyphen_at_the_end_of_a_line_divides_no_word() -> None:
+    """It is seen there; a blank line or a number behind it ends the word."""
+    assert terms("pel\u00ad\n  ican") == terms("pelican")
+    assert terms("pel\u00ad\n\nican") == terms("pel ican")
+    assert terms("pel\u00ad\n2") == terms("pel 2")
+
+
+def test_names_of_files_that_are_encoded_as_addresses() -> None:
+    """As programs that save web pages write them; a percent sign alone stays."""
+    assert {NAME + "vogel", NAME + "liste"} <= terms_of_name("V%C3%B6gel%20Liste 50%.html", "")
 
 
 @given(st.text(max_size=200), st.sampled_from(["english", "german", "spanish", "turkish"]))
