@@ -300,7 +300,7 @@ OWNERS: dict[str, set[str]] = {
     "rich": {"kb/cli/"},
     "llm": {"kb/answers/language_model.py"},
     "openai": {"kb/answers/language_model.py"},
-    "prompt_toolkit": {"kb/cli/chat.py"},
+    "prompt_toolkit": {"kb/cli/commands/chat.py"},
     "markdown_it": {"kb/formats/markdown.py", "kb/web/documents/markdown.py"},
     "semantic_text_splitter": {"kb/chunking/split.py"},
     "ir_measures": {"kb/evaluation/measures.py"},

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from kb.app import LocalKnowledgeBase
-from kb.cli.forecast import show_forecast
+from kb.cli.forecast import about, forecast_lines, show_forecast
 from kb.cli.main import run
-from kb.cli.output.forecast import about, forecast_lines
 from kb.cli.session import ClientContext, Session
 from kb.config import load
 from kb.embedding.encoder import Encoder

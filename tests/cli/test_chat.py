@@ -12,7 +12,7 @@ from model_server import serving
 
 from kb.answers.follow_up import globs_of, is_follow_up, with_other, with_words_of
 from kb.answers.language_model import open_model
-from kb.cli.chat import HELP, Conversation, history_file
+from kb.cli.commands.chat import HELP, Conversation, history_file
 from kb.cli.session import ClientContext, Session
 from kb.records import SearchRequest
 
