@@ -55,20 +55,15 @@ def checked_folder(folder: str, *, force: bool | None = None) -> str:
     Raises:
         FolderError: It does not exist, or is too large to be intended.
     """
+    from kb.config.trust import is_too_broad
+
     real = real_path(expand_home(folder))
     if not os.path.isdir(real):  # noqa: PTH112 - names as str, undecodable bytes included
         missing = "is not a folder" if os.path.lexists(real) else "does not exist"
         raise FolderError(f"{folder} {missing}", "Name a folder of notes: kb init FOLDER")
-    if not force and too_much(real, real_path(str(Path.home()))):
+    if not force and is_too_broad(real):
         raise FolderError(
             f"{real} is too broad for a folder of notes",
             f"Name a folder inside it{'' if force is None else ', or use --force'}",
         )
     return real
-
-
-def too_much(folder: str, home: str) -> bool:
-    """Whether a folder is the root, a home folder, or a parent of home folders."""
-    from kb.config.trust import is_too_broad
-
-    return is_too_broad(folder, home)

@@ -48,7 +48,7 @@ def write_answer(session: Session, answer: Answer, output: OutputOptions) -> int
             session.write(formats.markdown(answer, cwd=style.cwd, full=output.full))
         case "paths":
             files = formats.answer_paths(answer)
-            session.write(formats.paths(files, cwd=style.cwd, null=output.null, exact=not session.is_terminal()))
+            session.write(formats.paths(files, cwd=style.cwd, null=output.null, exact=not session.client.stdout_tty))
         case "text":
             detail = Detail(l2=output.l2, full=output.full, around=_context_lines(answer, output.context))
             render = hits_text if style.laid_out else grep_lines

@@ -286,10 +286,6 @@ class Session:
         style = output_style(self.color, client.environ, tty=client.stdout_tty, width=client.columns, cwd=client.cwd)
         return replace(style, height=client.lines) if fits and client.stdout_tty else style
 
-    def is_terminal(self) -> bool:
-        """Whether standard output is a terminal."""
-        return self.client.stdout_tty
-
     def error_style(self) -> OutputStyle:
         """How standard error is formatted."""
         return output_style(self.color, self.client.environ, tty=self.client.stderr_tty, width=80, cwd=self.client.cwd)
@@ -340,7 +336,14 @@ class Session:
 
     def write_json(self, value: dict[str, Any]) -> None:
         """Write one JSON object to standard output, indented on a terminal."""
-        self.write(to_json(value, indent=self.is_terminal()))
+        self.write(to_json(value, indent=self.client.stdout_tty))
+
+    def write_report(self, value: dict[str, Any], text: str, *, as_json: bool) -> None:
+        """Write what was done, as a JSON object or as prose."""
+        if as_json:
+            self.write_json(value)
+        else:
+            self.say(text)
 
     def notice(self, text: str) -> None:
         """Write a notice to standard error, wrapped where that is a terminal."""

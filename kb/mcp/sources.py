@@ -200,18 +200,11 @@ def _failed_to_start(output: str) -> KbError:
 
 def _is_starting_elsewhere(store: str) -> bool:
     """Whether another process holds the store, as a daemon does while it loads the model."""
-    from kb.errors import StoreBusy
-    from kb.store.lock import StoreLock, read_owner
+    from kb.store.lock import is_locked, read_owner
 
     holder = read_owner(store)
-    if holder is None or not holder.command.startswith("kb watch"):
-        return False
-    try:
-        # A record that a dead process left behind may name the id of another one.
-        with StoreLock(store):
-            return False
-    except StoreBusy:
-        return True
+    # A record that a dead process left behind may name the id of another one.
+    return holder is not None and holder.command.startswith("kb watch") and is_locked(store)
 
 
 def building_of(status: dict[str, Any]) -> Building | None:
@@ -304,9 +297,6 @@ class ConfiguredSource:
 
     A client shows of a server that ends at once no more than that it failed. So the tools are served without a
     configuration too, and say what to do.
-
-    Args:
-        make: Makes the source from the configuration.
     """
 
     make: Callable[[], DaemonSource | OwnSource]
@@ -357,13 +347,7 @@ class ConfiguredSource:
 
 @dataclass(frozen=True, slots=True)
 class HeldSource:
-    """The knowledge base of the daemon that this code runs in.
-
-    Args:
-        configuration: Returns the configuration in effect.
-        knowledge: Gives the knowledge base for one call.
-        status: Returns the status of the daemon.
-    """
+    """The knowledge base of the daemon that this code runs in."""
 
     configuration: Callable[[], Settings]
     knowledge: Callable[[], AbstractContextManager[Knowledge]]

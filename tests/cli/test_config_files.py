@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kb.cli.config_files import too_much, write_config
+from kb.cli.config_files import write_config
+from kb.config.trust import is_too_broad
 from kb.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ pytest_plugins = ["command_line"]
         ("/notes", "/", False),
     ],
 )
-def test_too_much_is_a_home_and_all_above(folder: str, home: str, *, refused: bool) -> None:
+def test_a_home_and_all_above_is_too_broad(folder: str, home: str, *, refused: bool) -> None:
     """Everything that holds a whole home folder holds more than notes."""
-    assert too_much(folder, home) is refused
+    assert is_too_broad(folder, home) is refused
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644)])

@@ -104,6 +104,14 @@ def test_without_folders_kb_init_is_named(command: CommandLine) -> None:
     assert command.kb.asked == []
 
 
+@pytest.mark.parametrize("words", [["watch"], ["watch", "--once"], ["web"], ["bench"], ["mcp", "inspect"]])
+def test_a_configuration_without_folders_is_named(command: CommandLine, words: list[str]) -> None:
+    """Commands that open no store themselves name it too, before anything is started."""
+    command.settings = settings()
+
+    assert command(*words)[::2] == (2, f"kb: /notes/config.toml names no folder\n    {WAYS_TO_CONFIGURE}\n")
+
+
 def test_an_error_is_a_sentence_and_a_remedy(command: CommandLine) -> None:
     """Nothing on standard output, no traceback, nothing that acts on a terminal."""
     command.kb.error = StoreBusy("another\x1b process has the store", "Wait for it")

@@ -42,8 +42,6 @@ def backup(session: Session, *, file: str, incremental: bool, keep: int | None, 
         else:
             with session.open() as kb:
                 report = kb.backup(path, incremental=incremental, keep=keep or KEPT, should_stop=should_stop)
-    if as_json:
-        session.write_json(transfer_object(report))
-    else:
-        session.say(verified_text(report) if verifies else backup_text(report))
+    text = verified_text(report) if verifies else backup_text(report)
+    session.write_report(transfer_object(report), text, as_json=as_json)
     return 0

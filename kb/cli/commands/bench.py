@@ -10,7 +10,6 @@ from kb.cli.command import command
 from kb.cli.options import json_option
 from kb.cli.output.reports import size
 from kb.cli.output.terminal import sanitize
-from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 from kb.records.wording import count
 
 if TYPE_CHECKING:
@@ -43,9 +42,7 @@ def bench(session: Session, *, seconds: float, as_json: bool) -> int:
     from kb.evaluation.bench import BenchRequest
     from kb.evaluation.bench import bench as measured
 
-    settings = session.settings()
-    if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    settings = session.settings_with_folders()
     session.notice(f"this takes about {seconds:g} s plus a few model loads; Ctrl-C stops it")
     if _daemon_runs(settings):
         session.notice("kb watch is running for these folders and may slow down what is measured")

@@ -26,8 +26,5 @@ def check(session: Session, repair: bool, as_json: bool) -> int:
     """
     with session.open() as kb:
         report = kb.check(repair=repair)
-    if as_json:
-        session.write_json(formats.check_object(report))
-    else:
-        session.say(check_text(report))
+    session.write_report(formats.check_object(report), check_text(report), as_json=as_json)
     return 0 if report.repaired >= len(report.differences) else 1

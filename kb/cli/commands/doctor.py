@@ -133,7 +133,7 @@ def _examined(session: Session, case: Case, *, verbose: bool, quiet: bool, again
 
 def _announcer(session: Session, *, quiet: bool) -> Callable[[Check], None]:
     """What shows on a terminal which check is running, on a line that the result takes."""
-    if quiet or not (session.has_bar() and session.is_terminal()):
+    if quiet or not (session.has_bar() and session.client.stdout_tty):
         return lambda _: None
     return lambda check: session.write_error(f"\x1b[K{check.name} ...\r", wrap=False)
 

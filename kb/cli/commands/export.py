@@ -15,7 +15,6 @@ from kb.cli.output.transfers import export_text, transfer_object, vectors_text
 if TYPE_CHECKING:
     from kb.backup.tables import TableFormat
     from kb.cli.session import Session
-    from kb.records import BackupReport, ExportReport
 
 _OUTPUT = "-"
 
@@ -43,28 +42,17 @@ def export(
     with session.open() as kb, session.stoppable() as should_stop:
         if moves:
             moved = kb.export_vectors(session.place(file), should_stop=should_stop)
-            _tell(session, as_json, moved, vectors_text(moved))
+            session.write_report(transfer_object(moved), vectors_text(moved), as_json=as_json)
             return 0
         target = _Output(session) if file == _OUTPUT else session.place(file)
         report = kb.export(target, kind or "jsonl", vectors=not plain, replace=force, should_stop=should_stop)
     if file != _OUTPUT:
-        _tell(session, as_json, report, export_text(report))
+        session.write_report(transfer_object(report), export_text(report), as_json=as_json)
     return 0
 
 
-def _tell(session: Session, as_json: bool, report: BackupReport | ExportReport, text: str) -> None:
-    if as_json:
-        session.write_json(transfer_object(report))
-    else:
-        session.say(text)
-
-
 class _Output:
-    """Standard output of the client, for lines of JSON.
-
-    Args:
-        session: The session of the command.
-    """
+    """Standard output of the client, for lines of JSON."""
 
     def __init__(self, session: Session) -> None:
         self._session = session

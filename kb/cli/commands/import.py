@@ -25,8 +25,5 @@ def import_(session: Session, *, file: str, as_json: bool) -> int:
     """
     with session.open() as kb, session.stoppable() as should_stop:
         report = kb.import_vectors(session.place(file), should_stop=should_stop)
-    if as_json:
-        session.write_json(transfer_object(report))
-    else:
-        session.say(import_text(report))
+    session.write_report(transfer_object(report), import_text(report), as_json=as_json)
     return 0

@@ -67,7 +67,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
         if here:
             trust_written(session, target)
         _warn_about_precedence(session, target, real)
-    if session.is_terminal() and _show_forecast(session, target):
+    if session.client.stdout_tty and _show_forecast(session, target):
         session.say('Next: kb index, then kb "your question"\n')
         return 0
     default = Config().embed.model

@@ -40,5 +40,5 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
         session.write(list_text(files, style))
     else:
         keys = [file.key for file in files]
-        session.write(formats.paths(keys, cwd=style.cwd, null=null, exact=not session.is_terminal()))
+        session.write(formats.paths(keys, cwd=style.cwd, null=null, exact=not session.client.stdout_tty))
     return 0 if files else 1

@@ -18,7 +18,7 @@ from kb.cli.command import Command, Group
 from kb.cli.mcp_install import install
 from kb.cli.options import json_option
 from kb.cli.output.terminal import one_line, sanitize
-from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
+from kb.errors import KbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,9 +149,7 @@ def _made(session: Session, *, alone: bool) -> DaemonSource | OwnSource:
     """
     from kb.mcp.sources import DaemonSource, OwnSource
 
-    settings = session.settings()
-    if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    settings = session.settings_with_folders()
     if alone:
         return OwnSource(settings, lambda settings: _opened(session, settings))
     from kb.api.client import DaemonClient

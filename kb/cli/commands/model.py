@@ -14,6 +14,9 @@ from kb.cli.output.terminal import one_line
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from kb.cli.session import Session
     from kb.models import Models, ModelState
 
@@ -59,23 +62,17 @@ def fetch(session: Session, name: str | None) -> int:
 @click.pass_obj
 def use(session: Session, name: str) -> int:
     """Set the model in the configuration file in use, and nothing else; then run kb index --full."""
-    from kb.config.write import with_value
-
     settings = session.settings()
-    if settings.file is None:
-        raise ConfigError("no configuration file to set the model in", WAYS_TO_CONFIGURE)
     directory = session.place(name)
     named = str(directory.resolve()) if "/" in name and directory.is_dir() else name
     _models(session).require_here(named)
-    text = with_value(settings.file.read_bytes().decode("utf-8"), "embed.model", named)
+    values = {"embed.model": named}
     if settings.config.embed.revision and not settings.typed("embed.revision"):
-        text = with_value(text, "embed.revision", "")
-    write_config(settings.file, text)
-    if settings.found:
-        trust_written(session, settings.file)
+        values["embed.revision"] = ""
+    file = _set_values(session, values)
     if settings.typed("embed.model"):
         session.notice(f"{settings.origins['embed.model']} names {settings.config.embed.model}, which takes precedence")
-    session.say(f"{one_line(str(settings.file))} names {one_line(named)} now\nNext: kb index --full\n")
+    session.say(f"{one_line(str(file))} names {one_line(named)} now\nNext: kb index --full\n")
     return 0
 
 
@@ -116,12 +113,13 @@ def export(session: Session, name: str | None, int8: bool, uses: bool) -> int:
             f"{made.form}: {size(made.size())}, {measured_text(made.measured)}\n  {one_line(str(made.path))}\n"
         )
     if uses:
-        _use_int8(session)
+        file = _set_values(session, {"embed.precision": "int8"})
+        session.say(f"{one_line(str(file))} has embed.precision = int8 now\nNext: kb index --full\n")
     return 0
 
 
-def _use_int8(session: Session) -> None:
-    """Set the precision in the configuration file in use, and nothing else.
+def _set_values(session: Session, values: Mapping[str, str]) -> Path:
+    """Set values in the configuration file in use, and nothing else; returns the file.
 
     Raises:
         ConfigError: There is none, or it cannot be written.
@@ -130,11 +128,14 @@ def _use_int8(session: Session) -> None:
 
     settings = session.settings()
     if settings.file is None:
-        raise ConfigError("no configuration file to set embed.precision in", WAYS_TO_CONFIGURE)
-    write_config(settings.file, with_value(settings.file.read_bytes().decode("utf-8"), "embed.precision", "int8"))
+        raise ConfigError(f"no configuration file to set {next(iter(values))} in", WAYS_TO_CONFIGURE)
+    text = settings.file.read_bytes().decode("utf-8")
+    for key, value in values.items():
+        text = with_value(text, key, value)
+    write_config(settings.file, text)
     if settings.found:
         trust_written(session, settings.file)
-    session.say(f"{one_line(str(settings.file))} has embed.precision = int8 now\nNext: kb index --full\n")
+    return settings.file
 
 
 @model.command(cls=Command, short_help="Remove kb's own files of a model.")

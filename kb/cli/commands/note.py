@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.output import formats
 from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
 from kb.errors import KbError, OutputError, sentence_of
 from kb.notes import require_place
+from kb.service.client import INTERRUPTED
 from kb.system import shell
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
             session.flush()
         except OutputError as error:
             session.notice(f"the note is written to {shown}, but {error.message}")
-        if session.is_terminal():
+        if session.client.stdout_tty:
             session.notice(f"this file is the new note; to undo: {shell.remove([shown])}")
 
     try:

@@ -72,7 +72,7 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
     line, a PDF in a viewer at its page, other documents in their own program. Without an argument, the hits are listed.
     """
     if target is None:
-        session.write("".join(_listed(session, at, location) for at, location in enumerate(_hits(session), 1)))
+        session.write("".join(f"{at:>3}  {_place(session, location)}" for at, location in enumerate(_hits(session), 1)))
         return 0
     here = os.path.join(session.client.cwd, target)  # noqa: PTH118 - names as str, undecodable bytes included
     hit = target.isdecimal() and not os.path.isfile(here)  # noqa: PTH113
@@ -130,10 +130,6 @@ def _file(session: Session, typed: str) -> Location:
     with session.open() as kb:
         path, line, kind = resolve_file(session, kb, typed, lambda path, line: (path, line, kb.show(path).file.kind))
     return Location(path, str(line or 1), kind, line or 1)
-
-
-def _listed(session: Session, number: int, location: Location) -> str:
-    return f"{number:>3}  {_place(session, location)}"
 
 
 def _place(session: Session, location: Location) -> str:

@@ -22,8 +22,5 @@ def rebuild(session: Session, as_json: bool) -> int:
     """Rebuild the vector index from the catalog and the embedding cache, and delete the old one."""
     with session.open() as kb:
         report = kb.rebuild()
-    if as_json:
-        session.write_json(formats.rebuild_object(report))
-    else:
-        session.say(rebuild_text(report))
+    session.write_report(formats.rebuild_object(report), rebuild_text(report), as_json=as_json)
     return 0

@@ -39,10 +39,7 @@ def restore(session: Session, *, file: str, force: bool, moved: tuple[str, ...],
             warn=session.notice,
             should_stop=should_stop,
         )
-    if as_json:
-        session.write_json(transfer_object(report))
-    else:
-        session.say(restore_text(report))
+    session.write_report(transfer_object(report), restore_text(report), as_json=as_json)
     return 0
 
 

@@ -13,8 +13,6 @@ from kb.cli.output.terminal import one_line
 from kb.records import Filters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kb.cli.session import Session
 
 
@@ -33,13 +31,9 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
     if as_json:
         session.write_json({"tags": [{"tag": tag, "files": number} for tag, number in found]})
     else:
-        session.write(_tags_text(found))
+        session.write("".join(f"{number:>6,}  #{one_line(tag)}\n" for tag, number in found))
     for notice in lost:
         session.notice(notice)
     if not found and not lost:
         session.notice("no file has a tag" if filters == Filters() else "no file that matches the filters has a tag")
     return 0 if found else 1
-
-
-def _tags_text(found: Iterable[tuple[str, int]]) -> str:
-    return "".join(f"{number:>6,}  #{one_line(tag)}\n" for tag, number in found)

@@ -19,7 +19,7 @@ from kb.cli.options import folder_names, json_option, refuse_conflicts
 from kb.cli.output.reports import daemon_text
 from kb.cli.output.terminal import sanitize
 from kb.cli.run_daemon import run_daemon
-from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError, StoreBusy
+from kb.errors import ConfigError, KbError, StoreBusy
 from kb.system import shell
 from kb.system.processes import may_be
 
@@ -95,9 +95,7 @@ def watch(
         return _show_status(session, _store_asked(session), as_json=as_json)
     if stops:
         return _stop(session, _store_asked(session))
-    settings = session.settings()
-    if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    settings = session.settings_with_folders()
     if once:
         return _once(session, settings, as_json=as_json)
     if install_service:
@@ -207,21 +205,17 @@ def _require_none_running(settings: Settings) -> None:
 
 def _report_unreachable(session: Session, store: str) -> str:
     """Report a process that holds the store but does not answer; returns its command, empty if there is none."""
-    from kb.store.lock import StoreLock, read_owner
+    from kb.store.lock import is_locked, read_owner
 
     holder = read_owner(store)
-    if holder is None:
+    # A record that a dead process left behind may by now name the id of another process.
+    if holder is None or not is_locked(store):
         return ""
-    try:
-        # A record that a dead process left behind may by now name the id of another process.
-        with StoreLock(store):
-            return ""
-    except StoreBusy:
-        who = f"process {holder.pid} ({holder.command})"
-        watch = holder.command.startswith("kb watch")
-        why = "does not answer yet; it may be loading the model" if watch else "answers no commands"
-        session.notice(f"{who} holds the store and {why}; stop it with {shell.end_process(holder.pid)}")
-        return holder.command
+    who = f"process {holder.pid} ({holder.command})"
+    watch = holder.command.startswith("kb watch")
+    why = "does not answer yet; it may be loading the model" if watch else "answers no commands"
+    session.notice(f"{who} holds the store and {why}; stop it with {shell.end_process(holder.pid)}")
+    return holder.command
 
 
 def _show_status(session: Session, store: str, *, as_json: bool) -> int:

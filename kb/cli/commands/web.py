@@ -9,7 +9,7 @@ import click
 
 from kb.cli.command import command
 from kb.cli.options import refuse_conflicts
-from kb.errors import WAYS_TO_CONFIGURE, ConfigError, KbError
+from kb.errors import KbError
 
 if TYPE_CHECKING:
     from kb.api.client import DaemonClient
@@ -39,9 +39,7 @@ def web(session: Session, *, print_only: bool, port: int | None, stops: bool) ->
     from kb.api.transport import ConnectionLost, NoDaemon
 
     refuse_conflicts({"--stop": stops, "--print": print_only})
-    settings = session.settings()
-    if not settings.config.folders.paths:
-        raise ConfigError("no folder is configured", WAYS_TO_CONFIGURE)
+    settings = session.settings_with_folders()
     client = DaemonClient(settings)
     try:
         if stops:
