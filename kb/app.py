@@ -79,7 +79,6 @@ if TYPE_CHECKING:
         Subtree,
         Unmatched,
     )
-    from kb.search.links import LinkResolver
 
 
 def _never() -> bool:
@@ -99,13 +98,7 @@ class LocalKnowledgeBase(SearchMethods):
 
     Programs use ``kb.KnowledgeBase``, which asks a running daemon first. This one locks the store from the first search
     or index run until ``close()``; other processes wait. While ``kb watch`` holds the lock, both raise ``StoreBusy`` at
-    once.
-
-    Example:
-        >>> with LocalKnowledgeBase.open("config.toml") as kb:
-        ...     kb.index()
-        ...     for hit in kb.search("where do the backups go?").hits:
-        ...         print(hit.passage.file.path, hit.passage.first_line, hit.score)
+    once. The methods that ``KnowledgeBase`` has too are described there.
     """
 
     def __init__(self, container: Container) -> None:
@@ -125,17 +118,7 @@ class LocalKnowledgeBase(SearchMethods):
         overrides: dict[str, str] | None = None,
         warn: Callable[[str], None] = _LOG.warning,
     ) -> LocalKnowledgeBase:
-        """Open a knowledge base. Nothing is loaded or written yet.
-
-        Args:
-            settings: Settings, or the path of a ``config.toml``; None finds one as the command line does.
-            overrides: Values that override the file, by dotted key: ``{"embed.model": "all-MiniLM-L6-v2"}``.
-            warn: Called with a sentence when something was repaired or a wait begins. The default is the logger
-                ``kb``, which Python prints to standard error unless the program configures logging.
-
-        Raises:
-            ConfigError: The configuration is invalid.
-        """
+        """Open a knowledge base, as ``KnowledgeBase.open`` does. Nothing is loaded or written yet."""
         if not isinstance(settings, Settings):
             settings = load(None if settings is None else os.fspath(settings), overrides=overrides)
         return cls(Container(settings, warn))
@@ -156,24 +139,7 @@ class LocalKnowledgeBase(SearchMethods):
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> IndexReport:
-        """Bring the index up to date with the folders.
-
-        Args:
-            full: Read every file again, and switch to the configured model if it is another one.
-            dry_run: Only report what would be done.
-            accept_deletions: Drop missing files even if most of a folder is missing.
-            take_over: Use a store that another configuration filled; files that only that one names are dropped.
-            on_progress: Called after each batch.
-            on_event: Called after each file.
-            should_stop: Called between files and batches; the run ends once it returns True.
-
-        Raises:
-            FolderError: No folder is configured, or none of them exists.
-            ModelError: The model cannot be loaded.
-            ModelMismatch: The store was made with another model, and ``full`` is False.
-            StoreBusy: Another process holds the store.
-            StoreError: The store is another configuration's, and ``take_over`` is False.
-        """
+        """Bring the index up to date with the folders."""
         if take_over:
             self._container.take_over()
         if dry_run:
@@ -209,14 +175,8 @@ class LocalKnowledgeBase(SearchMethods):
     ) -> tuple[IndexReport, EmbeddingRun]:
         """Do what ``index`` does but embed nothing: new texts are found by their words.
 
-        Args:
-            places: Where something changed since this was last called; None where that is not known. The other places
-                are looked at only where they may matter.
-            full: As for ``index``.
-            accept_deletions: The same.
-            on_progress: The same.
-            on_event: The same.
-            should_stop: The same.
+        ``places`` is where something changed since this was last called, None where that is not known: the other places
+        are looked at only where they may matter. The other arguments are those of ``index``.
 
         Returns:
             The report, and what ``embed`` takes to embed everything that is queued.
@@ -351,9 +311,6 @@ class LocalKnowledgeBase(SearchMethods):
     def takeover(self, say: Callable[[str], None]) -> OnnxTakeover:
         """What exports the model to ONNX in the background of a daemon, and switches to the result.
 
-        Args:
-            say: Receives a line of the log.
-
         Raises:
             ModelError: The model is not on this machine and cannot be fetched.
         """
@@ -437,12 +394,7 @@ class LocalKnowledgeBase(SearchMethods):
     def read(
         self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None
     ) -> FileText:
-        """The exact text of an indexed file, or of some of its lines, or of a page.
-
-        Raises:
-            NotIndexed: The file is not in the index, gone, or excluded by the rules.
-            RequestError: There is no such line or page.
-        """
+        """The exact text of an indexed file, or of some of its lines, or of a page."""
         part = Part(first_line, last_line, page)
         return read_part(self._container.files, self._container.store.integrity, self._known(file), part)
 
@@ -463,11 +415,7 @@ class LocalKnowledgeBase(SearchMethods):
         return files.load(FoundFile(folder, path, stat)).data
 
     def passage(self, passage_id: str) -> StoredPassage:
-        """The passage with an id.
-
-        Raises:
-            NotIndexed: There is none, or its file is gone or excluded.
-        """
+        """The passage with an id."""
         container = self._container
         found = container.catalog.passages([passage_id]).get(passage_id)
         if found is not None and below([found.file], container.folders):
@@ -478,11 +426,7 @@ class LocalKnowledgeBase(SearchMethods):
         raise NotIndexed(f"no passage has the id {passage_id}", "Ids change with the text: search for it again")
 
     def show(self, file: str, line: int | None = None) -> Shown:
-        """The indexed passages of a file, or those at a line.
-
-        Raises:
-            NotIndexed: The file, or a passage at that line, is not in the index.
-        """
+        """The indexed passages of a file, or those at a line."""
         known = self._known(file)
         passages = self._container.store.integrity.passages(known)
         if line is not None:
@@ -492,11 +436,7 @@ class LocalKnowledgeBase(SearchMethods):
         return Shown(known, tuple(passages), FileStaleness(self._container.files).changed(known), line)
 
     def resolve(self, name: str) -> str:
-        """The absolute path of the indexed file with a name or relative path.
-
-        Raises:
-            NotIndexed: No file matches, or several do.
-        """
+        """The absolute path of the indexed file with a name or relative path."""
         return "{0.folder}/{0.path}".format(
             file_named(self._files_in_folders(), name, "", self._container.catalog.named)
         )
@@ -520,26 +460,15 @@ class LocalKnowledgeBase(SearchMethods):
         return status_of(self._container)
 
     def links(self, file: str) -> Links:
-        """The links of a file and the links to it, as of the last index run.
-
-        Raises:
-            NotIndexed: The file is not in the index.
-        """
-        return self._link_resolver().links(self._known(file))
+        """The links of a file and the links to it, as of the last index run."""
+        return self._container.store.link_resolver.get().links(self._known(file))
 
     def broken_links(self) -> list[ResolvedLink]:
         """All broken links, sorted by file and line."""
-        return self._link_resolver().broken()
+        return self._container.store.link_resolver.get().broken()
 
     def sync(self, timeout: float | None = None) -> bool:
-        """Index everything that is on disk now.
-
-        Args:
-            timeout: Seconds after which the run ends unfinished; None for none.
-
-        Returns:
-            Whether everything is indexed.
-        """
+        """Index everything that is on disk now, or as much as the time allows; returns whether that was everything."""
         until = math.inf if timeout is None else time.monotonic() + timeout
         return not self.index(should_stop=lambda: time.monotonic() > until).interrupted
 
@@ -549,10 +478,7 @@ class LocalKnowledgeBase(SearchMethods):
         return self._container.lock.held
 
     def hold_store(self, wait_seconds: float) -> None:
-        """Lock the store until ``close``.
-
-        Args:
-            wait_seconds: How long to wait for another process.
+        """Lock the store until ``close``, waiting so many seconds for another process.
 
         Raises:
             StoreBusy: Another process holds the store.
@@ -660,21 +586,7 @@ class LocalKnowledgeBase(SearchMethods):
         tags: Sequence[str] = (),
         on_written: Callable[[str], None] = lambda _: None,
     ) -> tuple[str, IndexReport]:
-        """Write a dated Markdown note into the first folder and index it.
-
-        Args:
-            text: The text of the note.
-            title: The title; None for the first line.
-            tags: The tags.
-            on_written: Called with the path once the file is written; later exceptions concern only indexing.
-
-        Returns:
-            The path of the note and the report of the index run.
-
-        Raises:
-            KbError: The note is empty.
-            FolderError: The first folder does not exist.
-        """
+        """Write a dated Markdown note into the first folder and index it."""
         root, below = self._container.folders[0], self._container.config.note.folder
         require_place(root, below)
         with suppress(CatalogDamaged):
@@ -763,9 +675,6 @@ class LocalKnowledgeBase(SearchMethods):
                 f"{folders[0]} is not a folder" if len(folders) == 1 else "none of the folders is there",
                 "Mount or make it, or set folders.paths to another one; nothing was removed from the index",
             )
-
-    def _link_resolver(self) -> LinkResolver:
-        return self._container.store.link_resolver.get()
 
     def _require_model(self, *, full: bool) -> None:
         """Check that the store has this model and configuration; ``full`` switches the model."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "ModelState", "Models", "measured_text"]
 
-# Remedies for a model that is not on this machine, given the configuration in effect.
-
 
 def explained(error: ModelAbsent, settings: Settings) -> ModelError:
     """Return an error that says why the configured model is not here, with the model that can be used at once."""
@@ -81,11 +79,7 @@ class ModelState:
 
 
 class Models:
-    """The models that kb knows.
-
-    Args:
-        settings: The configuration.
-    """
+    """The models that kb knows."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

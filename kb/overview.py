@@ -36,11 +36,7 @@ class FileOverview:
 
 
 class Overview:
-    """Looks at many files at once; questions go first.
-
-    Args:
-        container: The container of the knowledge base.
-    """
+    """Looks at many files at once; questions go first."""
 
     def __init__(self, container: Container) -> None:
         self._container = container

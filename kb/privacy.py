@@ -22,7 +22,7 @@ from kb.system.users import rights_of_others
 from kb.urls import is_this_machine, parse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from kb.config import Settings
 
@@ -47,12 +47,9 @@ class PrivacyRow:
 
 
 def privacy_rows(settings: Settings) -> list[PrivacyRow]:
-    """Return the rows for this process, as it is now.
-
-    Args:
-        settings: The configuration in effect.
-    """
-    return [row for source in _SOURCES for row in source(settings)]
+    """Return the rows for this process, as it is now."""
+    sources = (_fetching, _vectors, _answering, _libraries, _socket, _sandbox)
+    return [row for source in sources for row in source(settings)]
 
 
 def _fetching(settings: Settings) -> Iterator[PrivacyRow]:
@@ -164,14 +161,3 @@ def _sandbox(_: Settings) -> Iterator[PrivacyRow]:
         return
     detail = ", ".join(found.in_force) + (f"; not offered by this system: {lack}" if lack else "")
     yield PrivacyRow(name, "in force", True, detail)
-
-
-# Each returns its rows for a configuration.
-_SOURCES: Final[tuple[Callable[[Settings], Iterable[PrivacyRow]], ...]] = (
-    _fetching,
-    _vectors,
-    _answering,
-    _libraries,
-    _socket,
-    _sandbox,
-)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MARK: Final = "\ufeff"
+MARK: Final = "\ufeff"
 _DEEPEST: Final = 200
 _END_OF_LINE: Final = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
@@ -39,7 +39,7 @@ def parse(text: str, *, strict: bool = False) -> Any:  # noqa: ANN401 - JSON has
     Raises:
         NotValid: It is not JSON, or an object has a key twice.
     """
-    root = _parsed(text.removeprefix(_MARK), strict=strict)
+    root = _parsed(text.removeprefix(MARK), strict=strict)
     return None if root is None else root.value
 
 
@@ -57,7 +57,7 @@ def with_entry(text: str, path: Sequence[str], entry: Mapping[str, Any], *, stri
     Raises:
         NotValid: The text is not JSON, or one of the keys leads to something other than an object.
     """
-    mark = _MARK if text.startswith(_MARK) else ""
+    mark = MARK if text.startswith(MARK) else ""
     before = parse(text, strict=strict)
     changed = _merged(text.removeprefix(mark), tuple(path), entry, strict=strict)
     if parse(changed, strict=strict) != _with(before or {}, path, entry):
@@ -76,7 +76,7 @@ def without_entry(text: str, path: Sequence[str], *, strict: bool = False) -> st
     Raises:
         NotValid: The text is not JSON.
     """
-    mark = _MARK if text.startswith(_MARK) else ""
+    mark = MARK if text.startswith(MARK) else ""
     body = text.removeprefix(mark)
     for depth in range(len(path), 0, -1):
         node = _node_at(body, path[: depth - 1], strict=strict)
@@ -87,7 +87,7 @@ def without_entry(text: str, path: Sequence[str], *, strict: bool = False) -> st
             break
         body = _cut(body, node, member)
     values = parse(body, strict=strict)
-    if _value_at(values, path) is not None or _without(values, path) != _without(parse(text, strict=strict), path):
+    if _value_at(values, path) is not None or without(values, path) != without(parse(text, strict=strict), path):
         raise NotValid("it has a shape from which the entry cannot be taken")
     return mark + body
 
@@ -107,11 +107,11 @@ def _with(values: dict[str, Any], path: Sequence[str], entry: Mapping[str, Any])
     return {**values, key: merged}
 
 
-def _without(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+def without(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
     """The values without an entry, and without the objects that lead to it where nothing else is in them."""
     key, *rest = path
     others = {name: value for name, value in values.items() if name != key}
-    inner = _without(values[key], rest) if rest and isinstance(values.get(key), dict) else {}
+    inner = without(values[key], rest) if rest and isinstance(values.get(key), dict) else {}
     return {**others, key: inner} if inner else others
 
 

@@ -11,12 +11,11 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.agents.edit_json import NotValid
+from kb.agents.edit_json import MARK, NotValid, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
-_MARK: Final = "\ufeff"
 _TOKEN: Final = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|' + r"'''.*?'{3,5}|" + r'"(?:\\.|[^"\\\n])*"|' + r"'[^'\n]*'|#[^\n]*|[\[\]{}]|\n",
     re.DOTALL,
@@ -30,7 +29,7 @@ def parse(text: str) -> dict[str, Any]:
         NotValid: It is not TOML.
     """
     try:
-        return tomllib.loads(text.removeprefix(_MARK))
+        return tomllib.loads(text.removeprefix(MARK))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         message = str(error)
         raise NotValid(message[:1].lower() + message[1:]) from error
@@ -60,7 +59,7 @@ def with_entry(text: str, path: Sequence[str], entry: Mapping[str, Any]) -> str:
         after = parse(changed)
     except NotValid as error:
         raise NotValid(f"{path[0]} is written in a way to which no table can be added") from error
-    if _without(after, path) != _without(before, path):
+    if without(after, path) != without(before, path):
         raise NotValid("it has a shape in which the table cannot be put")
     return changed
 
@@ -81,7 +80,7 @@ def without_entry(text: str, path: Sequence[str]) -> str:
     lines = list(_table_lines(text, tuple(path)))
     changed = _cut(text, lines) if lines else _deleted(text, path)
     after = parse(changed)
-    if _value_at(after, path) is not None or _without(after, path) != _without(before, path):
+    if _value_at(after, path) is not None or without(after, path) != without(before, path):
         raise NotValid("it has a shape from which the table cannot be taken")
     return changed
 
@@ -96,14 +95,6 @@ def _value_at(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any] | N
     return values
 
 
-def _without(values: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """The values without a table, and without those that lead to it where nothing else is in them."""
-    key, *rest = path
-    others = {name: value for name, value in values.items() if name != key}
-    inner = _without(values[key], rest) if rest and isinstance(values.get(key), dict) else {}
-    return {**others, key: inner} if inner else others
-
-
 # --- A new table --------------------------------------------------------------------------------------------------
 
 
@@ -111,7 +102,7 @@ def _appended(text: str, path: Sequence[str], entry: Mapping[str, Any]) -> str:
     """The lines of a table at the end of a text: after an empty line, without a last line end where it has none."""
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = list(_lines(path, entry))
-    if not text.removeprefix(_MARK):
+    if not text.removeprefix(MARK):
         return newline.join(lines) + newline
     if text.endswith("\n"):
         return newline + newline.join(lines) + newline
@@ -142,7 +133,7 @@ def _region(text: str, path: tuple[str, ...]) -> tuple[int, int]:
     Tables that others stand between are not written back by tomlkit as they were, so that it gets these lines alone.
     """
     tables = list(_table_lines(text, path))
-    if tables and not _without(parse(text[tables[0][0] : tables[-1][1]]), path):
+    if tables and not without(parse(text[tables[0][0] : tables[-1][1]]), path):
         return tables[0][0], tables[-1][1]
     return 0, len(text)
 
@@ -183,7 +174,7 @@ def _by_tomlkit(text: str, path: Sequence[str], change: Any) -> str:  # noqa: AN
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
-    mark = _MARK if text.startswith(_MARK) else ""
+    mark = MARK if text.startswith(MARK) else ""
     body = text.removeprefix(mark)
     try:
         document = tomlkit.parse(body)
@@ -223,7 +214,7 @@ def _table_lines(text: str, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 def _headers(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The headers of a valid text: where their lines begin, and the keys that they name."""
     depth = 0
-    line = 1 if text.startswith(_MARK) else 0
+    line = 1 if text.startswith(MARK) else 0
     skip_to = 0
     for token in _TOKEN.finditer(text):
         if token.start() < skip_to:

@@ -98,7 +98,7 @@ def entry_text(client: Client, machine: Machine, launch: Launch) -> str:
     return _with_entry(client, "", state.path, client.entry(launch))
 
 
-def own_command(client: Client, machine: Machine, launch: Launch) -> list[str]:
+def command_to_add(client: Client, machine: Machine, launch: Launch) -> list[str]:
     """Return the client's own command that adds kb; empty where it has none here."""
     program = _program(client, machine)
     return [program, *client.add(launch)] if program and client.add else []
@@ -120,11 +120,7 @@ def run_program(command: Sequence[str]) -> str:
 def install(client: Client, machine: Machine, launch: Launch, run: Callable[[Sequence[str]], str]) -> Change:
     """Have a client start kb. An entry that is there is changed in the file, where what was added to it stays.
 
-    Args:
-        client: The client.
-        machine: Where its files are.
-        launch: How it has to start kb.
-        run: Runs the client's own command, like ``run_program``.
+    ``run`` runs the client's own command, like ``run_program``.
 
     Raises:
         ClientError: Its file is not valid or cannot be written; it is as before.
@@ -133,7 +129,7 @@ def install(client: Client, machine: Machine, launch: Launch, run: Callable[[Seq
     if state.launch == launch:
         return Change("unchanged", state.file)
     notices: tuple[str, ...] = ()
-    command = own_command(client, machine, launch) if state.entry is None else []
+    command = command_to_add(client, machine, launch) if state.entry is None else []
     if command:
         backup = _back_up(state)
         problem = run(command)
@@ -157,11 +153,6 @@ def remove(client: Client, machine: Machine, run: Callable[[Sequence[str]], str]
 
     A file that is otherwise as kb found it gets its old bytes back; one that kb made and nobody changed is deleted.
     The copy from before kb was added is deleted where the file says the same again.
-
-    Args:
-        client: The client.
-        machine: Where its files are.
-        run: Runs the client's own command, like ``run_program``.
 
     Raises:
         ClientError: Its file is not valid or cannot be written; it is as before.
@@ -252,16 +243,14 @@ def _program(client: Client, machine: Machine) -> str:
 
 def _parsed(client: Client, file: Path, text: str | None) -> dict[str, Any]:
     try:
-        values: Any = edit_toml.parse(text or "") if client.syntax == "toml" else _json(client, text or "")
+        if client.syntax == "toml":
+            return edit_toml.parse(text or "")
+        values = edit_json.parse(text or "", strict=client.syntax == "json")
     except NotValid as error:
         raise _not_valid(client, file, str(error)) from error
     if values is not None and not isinstance(values, dict):
         raise _not_valid(client, file, "it is not an object")
     return values or {}
-
-
-def _json(client: Client, text: str) -> Any:  # noqa: ANN401 - JSON has values of any type
-    return edit_json.parse(text, strict=client.syntax == "json")
 
 
 def _with_entry(client: Client, text: str, path: tuple[str, ...], entry: Entry) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from kb.agents.files import mode_of, read_text, write_text
@@ -101,14 +100,6 @@ kb status --json | jq '{folders, files, failed}'
 _DIGEST: Final = re.compile(r"^metadata:\n  kb-digest: ([0-9a-f]{16})\n", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class SkillChange:
-    """What was done to a skill: the outcome, and its file."""
-
-    outcome: SkillOutcome
-    file: Path
-
-
 def skill_text() -> str:
     """Return the text of ``SKILL.md``, as agentskills.io specifies it.
 
@@ -132,12 +123,8 @@ def usual_agents(home: Path) -> tuple[str, ...]:
     return tuple(agent for agent in AGENTS if (home / f".{agent}").is_dir()) or AGENTS[1:]
 
 
-def write_skill(file: Path, *, force: bool = False) -> SkillChange:
-    """Write the skill, unless the user changed the one that is there.
-
-    Args:
-        file: Its file.
-        force: Whether to replace a changed one too.
+def write_skill(file: Path, *, force: bool = False) -> SkillOutcome:
+    """Write the skill, unless the user changed the one that is there; ``force`` replaces that too.
 
     Raises:
         ClientError: It was changed, or cannot be written.
@@ -145,27 +132,23 @@ def write_skill(file: Path, *, force: bool = False) -> SkillChange:
     text = skill_text()
     there = read_text(file)
     if there == text:
-        return SkillChange("unchanged", file)
+        return "unchanged"
     if there is not None and not force and not is_own(there):
         raise _changed(file, "replace")
     # A link, as managers of dotfiles make them, stays one.
     write_text(file.resolve(), text, _MODE if there is None else mode_of(file))
-    return SkillChange("written" if there is None else "updated", file)
+    return "written" if there is None else "updated"
 
 
-def remove_skill(file: Path, *, force: bool = False) -> SkillChange:
-    """Delete the skill, and its folder where nothing else is in it, unless the user changed it.
-
-    Args:
-        file: Its file.
-        force: Whether to delete a changed one too.
+def remove_skill(file: Path, *, force: bool = False) -> SkillOutcome:
+    """Delete the skill, and its folder where nothing else is in it, unless the user changed it or with ``force``.
 
     Raises:
         ClientError: It was changed, or cannot be deleted.
     """
     there = read_text(file)
     if there is None:
-        return SkillChange("absent", file)
+        return "absent"
     if not force and not is_own(there):
         raise _changed(file, "delete")
     try:
@@ -176,7 +159,7 @@ def remove_skill(file: Path, *, force: bool = False) -> SkillChange:
         raise ClientError(
             f"{file} cannot be deleted: {reason_of(error)}", "Check the permissions of its folder"
         ) from error
-    return SkillChange("removed", file)
+    return "removed"
 
 
 def is_own(text: str) -> bool:

@@ -78,9 +78,6 @@ class DaemonClient:
     All methods are those of ``KnowledgeBase``. They raise the exceptions that the daemon raised, and these besides:
     ``NoDaemon`` where none runs or it is stopping, ``ConnectionLost`` where it ended before it answered, ``StoreBusy``
     where it does not answer, and ``ConfigError`` where it has another version or configuration.
-
-    Args:
-        settings: The configuration of this program.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -101,10 +101,6 @@ class Backend:
     say: Callable[[str], None] = lambda _: None
 
 
-def _no_lifespan() -> AbstractAsyncContextManager[None]:
-    return nullcontext()
-
-
 @dataclass(frozen=True, slots=True)
 class Mounted:
     """Another application at a path of the server.
@@ -117,7 +113,7 @@ class Mounted:
 
     path: str
     app: ASGIApp
-    lifespan: Callable[[], AbstractAsyncContextManager[None]] = _no_lifespan
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Api:

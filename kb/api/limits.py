@@ -179,8 +179,6 @@ def _check(value: object, limits: RequestLimits, depth: int, text: int) -> None:
                 raise Refusal(400, f"a list has more than {limits.values} values", "Send fewer")
             for one in value.values() if isinstance(value, dict) else value:
                 _check(one, limits, depth - 1, text)
-        case _:
-            pass
 
 
 def _check_text(value: str, most: int) -> None:

@@ -90,12 +90,9 @@ def problem_of(error: Exception) -> Problem:
 
 def error_of(problem: Problem) -> KbError:
     """Return the exception that a problem stands for."""
-    kind = _errors().get(problem.type.removeprefix(_URN), KbError)
+    name = problem.type.removeprefix(_URN)
+    kind = next((one for one in _below(KbError) if one.__name__ == name), KbError)
     return kind(problem.detail, problem.remedy)
-
-
-def _errors() -> dict[str, type[KbError]]:
-    return {one.__name__: one for one in _below(KbError)}
 
 
 def _below(kind: type[KbError]) -> Iterator[type[KbError]]:

@@ -83,14 +83,7 @@ class Group(Command, click.Group):
 def command(
     *, short_help: str, takes_text: bool = False, local: bool = False, remote: bool = False
 ) -> Callable[[Callable[..., Any]], Command]:
-    """Turn a function into the command that its module is named after.
-
-    Args:
-        short_help: The line in ``kb --help``.
-        takes_text: See ``Command``.
-        local: See ``Command``.
-        remote: See ``Command``.
-    """
+    """Turn a function into the command that its module is named after."""
 
     def decorate(function: Callable[..., Any]) -> Command:
         name = function.__module__.rpartition(".")[2]

@@ -111,9 +111,6 @@ class Daemon:
     def serve(self, ready: Callable[[], None]) -> None:
         """Run until a stop is requested.
 
-        Args:
-            ready: Called once commands are answered.
-
         Raises:
             StoreBusy: Another process has the store open.
             ModelError: The model is missing or invalid.
@@ -396,7 +393,7 @@ class Daemon:
             folders=self._settings.folder_paths(),
             update=lambda places: self._index_changes(places, started),
             go_on=self._embed_waiting,
-            complete=self._complete_index,
+            complete=self._kb.complete_index,
             say=self._say,
             never=(self._settings.store_path(),),
             polling=wanted.polling,
@@ -471,10 +468,6 @@ class Daemon:
         if report.seconds >= _LONG_SECONDS:
             self._say(f"{count(report.embedded, 'passage')} embedded: all files are found by meaning")
         return False
-
-    def _complete_index(self) -> float | None:
-        """Send a Chroma server what it lacks; returns after how many seconds to try again, or None for never."""
-        return self._kb.complete_index()
 
     @contextmanager
     def _run_shown(self) -> Iterator[None]:

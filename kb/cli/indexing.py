@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from kb.cli.output import formats
 from kb.cli.output.reports import failures_text, index_text
 from kb.formats.registry import REGISTRY
+from kb.service.client import INTERRUPTED
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
     from kb.ports import Knowledge
-
-INTERRUPTED = 130
 
 
 def run_index(

@@ -80,10 +80,10 @@ def _list(session: Session, machine: Machine) -> int:
 
 def _print(session: Session, client: Client, machine: Machine, launch: Launch) -> int:
     """Show what would be done."""
-    from kb.agents.install import entry_text, own_command
+    from kb.agents.install import command_to_add, entry_text
     from kb.system import shell
 
-    if command := own_command(client, machine, launch):
+    if command := command_to_add(client, machine, launch):
         session.notice(f"would run {shell.join(command)}, which changes {client.file(machine)}")
     else:
         session.notice(f"would go into {client.file(machine)}")

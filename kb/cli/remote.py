@@ -23,13 +23,7 @@ _WIDEST: Final = 10_000
 
 
 class Stream(io.TextIOBase):
-    """A text stream to the client's process.
-
-    Args:
-        send: Sends text to the client.
-        encoding: The encoding of the client's stream.
-        tty: Whether it is a terminal.
-    """
+    """A text stream to the client's process."""
 
     def __init__(self, send: Callable[[str], None], encoding: str, *, tty: bool) -> None:
         super().__init__()
@@ -78,12 +72,7 @@ def client_context(request: CommandRequest, output: CommandOutput) -> ClientCont
 
 
 class DaemonProxy:
-    """The daemon's knowledge base, used by one command with its own limits. Leaving it closes nothing.
-
-    Args:
-        kb: The daemon's knowledge base.
-        config: The configuration of the command.
-    """
+    """The daemon's knowledge base, used by one command with its own limits. Leaving it closes nothing."""
 
     def __init__(self, kb: Knowledge, config: Config) -> None:
         self._defaults = config.search.defaults()

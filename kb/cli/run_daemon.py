@@ -7,10 +7,10 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.output.terminal import sanitize
 from kb.cli.resource_errors import resource_error
 from kb.errors import KbError
+from kb.service.client import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -24,13 +24,7 @@ _UNEXPECTED: Final = re.compile(r"Got unexpected extra arguments? \((.*)\)", re.
 
 
 class CommandLineError(click.UsageError):
-    """An invalid command line, with a remedy.
-
-    Args:
-        message: What is wrong.
-        remedy: What to do.
-        ctx: The context of the command.
-    """
+    """An invalid command line, with a remedy."""
 
     def __init__(self, message: str, remedy: str, ctx: click.Context | None = None) -> None:
         super().__init__(message, ctx)

@@ -35,11 +35,7 @@ class OutOfTime(Exception):
 
 
 class CatalogView:
-    """A catalog that is only read.
-
-    Args:
-        database: The database, opened for reading.
-    """
+    """A catalog that is only read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -42,13 +42,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check.
-
-    Attributes:
-        check: The check.
-        finding: What it found.
-        seconds: How long it took.
-    """
+    """A check, what it found, and how many seconds it took."""
 
     check: Check
     finding: Finding

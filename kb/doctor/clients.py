@@ -14,9 +14,6 @@ from kb.errors import ClientError
 from kb.formats.registry import install_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kb.agents.clients import Client, Launch
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
 
@@ -35,25 +32,20 @@ def clients(case: Case) -> Finding:
             continue
         if launch is not None:
             launches[client.name] = launch
-            found += list(_broken(client, launch))
+            if broken := broken_start(launch.command):
+                what, path = broken
+                found.append(
+                    failed(
+                        "{client} starts a {what} that does not exist: {path}",
+                        f"kb mcp install {client.name}",
+                        client=Plain(client.title), what=Plain(what), path=path,
+                    )
+                )  # fmt: skip
     names = Plain(", ".join(launches) or "none")
     missing = "" if importlib.util.find_spec("mcp") else "mcp"
     if launches and missing:
         found.append(failed("{clients} start kb, and the extra mcp is missing", install_command("mcp"), clients=names))
-    return worst(found, _started(len(launches), len(here)).with_details(("clients", names)))
-
-
-def _started(count: int, here: int) -> Finding:
-    if not here:
-        return ok("no MCP client was found")
-    return ok("{count} of {here} MCP clients start kb", count=count, here=here)
-
-
-def _broken(client: Client, launch: Launch) -> Iterator[Finding]:
-    if broken := broken_start(launch.command):
-        what, path = broken
-        yield failed(
-            "{client} starts a {what} that does not exist: {path}",
-            f"kb mcp install {client.name}",
-            client=Plain(client.title), what=Plain(what), path=path,
-        )  # fmt: skip
+    started = ok("no MCP client was found")
+    if here:
+        started = ok("{count} of {here} MCP clients start kb", count=len(launches), here=len(here))
+    return worst(found, started.with_details(("clients", names)))

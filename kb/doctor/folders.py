@@ -26,17 +26,14 @@ def folders(case: Case) -> Finding:
     paths = case.settings.folder_paths()
     limit = min(_SECONDS, case.patience / (len(paths) + 1))
     found = [finding for path in paths if (finding := _unreachable(case, path, limit))]
-    return worst(found, ok("{count:,} there and readable", count=len(paths)).with_details(*_listed(paths)))
-
-
-def _listed(paths: tuple[str, ...]) -> list[tuple[str, object]]:
-    return [("folder", path) for path in paths]
+    details = (("folder", path) for path in paths)
+    return worst(found, ok("{count:,} there and readable", count=len(paths)).with_details(*details))
 
 
 def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
     """Why a folder cannot be listed; None if it can."""
     try:
-        within(limit, lambda: _list(path))
+        within(limit, lambda: _is_empty(path))
     except TookTooLong:
         return failed(
             "{folder} does not answer within {limit:g} seconds: its drive or server is away",
@@ -55,11 +52,6 @@ def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
             folder=path, reason=reason_of(error),
         )  # fmt: skip
     return None
-
-
-def _list(path: str) -> None:
-    with os.scandir(path) as entries:
-        next(entries, None)
 
 
 def apart(case: Case) -> Finding:
@@ -98,6 +90,7 @@ def _emptied(case: Case, known: dict[str, int]) -> Iterator[Finding]:
 
 
 def _is_empty(path: str) -> bool:
+    """Whether a folder has no entries; an ``OSError`` says why it cannot be listed."""
     with os.scandir(path) as entries:
         return next(entries, None) is None
 

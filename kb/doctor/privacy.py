@@ -22,6 +22,7 @@ SANDBOX_SECONDS: Final = 60.0
 _NAME: Final = "doctor.eml"
 _DOCUMENT: Final = b"Subject: kb\n\nThis is read by kb doctor.\n"
 _TEXT: Final = "This is read by kb doctor."
+_REINSTALL: Final = "pip install --force-reinstall 'localkb[documents]'"
 
 
 def sandbox(case: Case) -> Finding:
@@ -29,9 +30,9 @@ def sandbox(case: Case) -> Finding:
     try:
         text = parsed(case.settings.config)
     except DocumentError as error:
-        return failed("no document can be read: {reason}", _reinstall(), reason=error.message)
+        return failed("no document can be read: {reason}", _REINSTALL, reason=error.message)
     if _TEXT not in text:
-        return failed("a document is read wrongly", _reinstall())
+        return failed("a document is read wrongly", _REINSTALL)
     measures = confinement()
     if SYSTEM_CALLS not in measures.in_force:
         return warning(
@@ -43,10 +44,6 @@ def sandbox(case: Case) -> Finding:
     return ok("works, {count} measures in force", count=len(measures.in_force)).with_details(
         *details, ("not offered here", lacking)
     )
-
-
-def _reinstall() -> str:
-    return "pip install --force-reinstall 'localkb[documents]'"
 
 
 def parsed(config: Config) -> str:

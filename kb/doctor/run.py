@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,13 +26,7 @@ _BUG: Final = Remedy("kb doctor --report FILE", "This is a bug in kb: attach wha
 
 
 def run(checks: Sequence[Check], case: Case, on_begin: Callable[[Check], None] = lambda _: None) -> Iterator[Result]:
-    """Run checks in order, and yield each result as soon as it is there.
-
-    Args:
-        checks: The checks.
-        case: What is examined.
-        on_begin: Called before each check.
-    """
+    """Run checks in order, telling before each, and yield each result as soon as it is there."""
     results: dict[str, Result] = {}
     for check in checks:
         on_begin(check)
@@ -64,14 +58,12 @@ def _examined(check: Check, case: Case) -> Finding:
     except TookTooLong:
         return failed("not done within {limit:g} seconds", advice(check.stuck), limit=limit)
     except KbError as error:
-        finding = failed("{reason}", advice(error.remedy), reason=error.message)
-        return replace(finding, details=_where(error))
+        return failed("{reason}", advice(error.remedy), reason=error.message).with_details(*_where(error))
     except OSError as error:
-        finding = failed("{reason}", _DISK, reason=_of_system(error))
-        return replace(finding, details=_where(error))
+        return failed("{reason}", _DISK, reason=_of_system(error)).with_details(*_where(error))
     except Exception as error:  # noqa: BLE001 - whatever a check trips over, the others are run
-        finding = failed("the check itself failed: {reason}", _BUG, reason=f"{type(error).__name__}: {error}")
-        return replace(finding, details=_where(error))
+        reason = f"{type(error).__name__}: {error}"
+        return failed("the check itself failed: {reason}", _BUG, reason=reason).with_details(*_where(error))
 
 
 def _skipped(reason: str) -> Finding:

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 class McpEndpoint:
-    """Answers agents over Streamable HTTP. Tokens and headers are checked by the server that has it.
-
-    Args:
-        source: Where the knowledge comes from.
-    """
+    """Answers agents over Streamable HTTP. Tokens and headers are checked by the server that has it."""
 
     def __init__(self, source: KnowledgeSource) -> None:
         self._source = source

@@ -53,12 +53,7 @@ INSTRUCTIONS: Final = (
 
 
 class FileServer:
-    """Answers the requests of the protocol from a source.
-
-    Args:
-        source: Where the knowledge comes from.
-        write: Whether the tool that writes notes is offered.
-    """
+    """Answers the requests of the protocol from a source."""
 
     def __init__(self, source: KnowledgeSource, *, write: bool = False) -> None:
         self._source = source
@@ -177,11 +172,7 @@ class FileServer:
 
 
 class Progress:
-    """Sends progress from the thread of a call. Numbers rise from one kind of wait to the next, as the protocol wants.
-
-    Args:
-        ctx: The request.
-    """
+    """Sends progress from the thread of a call; its numbers rise from one kind of wait to the next, as they must."""
 
     def __init__(self, ctx: ServerRequestContext[Any]) -> None:
         self._ctx = ctx

@@ -90,8 +90,6 @@ def split(args: Sequence[str]) -> CommandLine:
                 overrides[key.strip()] = text
             case "--version" | "--server":
                 raise Undetermined
-            case _:
-                pass
     if store:
         overrides[STORE_KEY] = store
     return CommandLine(config, overrides, "search" if read.literal else words[0] if words else "")

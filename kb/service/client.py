@@ -106,11 +106,7 @@ class CommandInput:
         return self._read[what]
 
     def keep(self, args: Sequence[str]) -> None:
-        """After a command that failed: keep what was written in the editor in a file, and say where.
-
-        Args:
-            args: The command line.
-        """
+        """After a command that failed: keep what was written in the editor in a file, and say where."""
         text = self._read.get("editor", "")
         if self.taken or not text.strip():
             return

@@ -71,12 +71,7 @@ class ConnectionLimits:
 
 
 class Connection(H11Protocol):
-    """A connection with limits.
-
-    Args:
-        limits: The limits shared by all connections.
-        given: The arguments of uvicorn's own class.
-    """
+    """A connection with limits."""
 
     def __init__(self, limits: ConnectionLimits, **given: Any) -> None:  # noqa: ANN401 - passed on as uvicorn gives it
         super().__init__(**given)

@@ -112,12 +112,12 @@ def test_it_is_written_once_and_removed(tmp_path: Path) -> None:
     """Its folder goes with it; other files in there stay."""
     file = skill_file("agents", tmp_path)
 
-    assert write_skill(file).outcome == "written"
+    assert write_skill(file) == "written"
     assert file == tmp_path / ".agents" / "skills" / "kb" / "SKILL.md"
-    assert write_skill(file).outcome == "unchanged"
-    assert remove_skill(file).outcome == "removed"
+    assert write_skill(file) == "unchanged"
+    assert remove_skill(file) == "removed"
     assert not file.parent.exists()
-    assert remove_skill(file).outcome == "absent"
+    assert remove_skill(file) == "absent"
 
 
 def test_a_skill_changed_by_the_user_stays(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_skill_changed_by_the_user_stays(tmp_path: Path) -> None:
             change(file)
         assert raised.value.remedy.startswith("Use --force")
     assert "Ask briefly" in file.read_text("utf-8")
-    assert write_skill(file, force=True).outcome == "updated"
+    assert write_skill(file, force=True) == "updated"
     assert file.read_text("utf-8") == skill_text()
 
 

@@ -150,7 +150,7 @@ def folder_is_a_file(world: World) -> None:
 def folder_silent(world: World) -> None:
     """A drive that went away blocks whoever lists it."""
     world.patience = 1.0
-    world.monkeypatch.setattr(folders, "_list", lambda _path: time.sleep(5))
+    world.monkeypatch.setattr(folders, "_is_empty", lambda _path: time.sleep(5))
 
 
 def folder_in_another(world: World) -> None:

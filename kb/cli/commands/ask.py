@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.indexing import INTERRUPTED
 from kb.cli.last_results import save_results
 from kb.cli.options import (
     OutputOptions,
@@ -25,6 +24,7 @@ from kb.cli.output.terminal import sanitize
 from kb.cli.querying import FOUND, NONE, STALE, finish, index_first, request_of, write_answer
 from kb.errors import Cancelled
 from kb.records import Step
+from kb.service.client import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -54,6 +54,6 @@ def install(session: Session, *, agent: str | None, prints: bool, remove: bool, 
         if prints:
             session.say(f"{one_line(str(file))}\n")
             continue
-        change = remove_skill(file, force=force) if remove else write_skill(file, force=force)
-        session.say(f"{_OUTCOMES[change.outcome].format(one_line(str(file)))}\n")
+        outcome = remove_skill(file, force=force) if remove else write_skill(file, force=force)
+        session.say(f"{_OUTCOMES[outcome].format(one_line(str(file)))}\n")
     return 0

@@ -170,6 +170,10 @@ def _path(passage: StoredPassage, style: OutputStyle) -> str:
     return shown_path(absolute(passage.file.folder, passage.file.path), style.cwd)
 
 
+def _heading(passage: StoredPassage) -> str:
+    return one_line(trail(passage.heading) or passage.file.title)
+
+
 def _begins_fenced(lines: Iterable[str], *, otherwise: bool) -> bool:
     """Whether a text begins in a block of code: a fence that names a language opens one, so the one before closes."""
     fences = [line.strip() for line in lines if line.lstrip().startswith(_FENCES)]
@@ -254,14 +258,10 @@ class HitRenderer:
 
         What does not fit is continued below. A path that does not fit after the number gets its own line.
         """
-        from rich.style import Style
         from rich.text import Text
 
-        path = absolute(passage.file.folder, passage.file.path)
-        link = Text(shown_path(path, self._style.cwd), Style(color="magenta", link=file_url(path)))
-        link.append(f":{where(passage)}", Style(color="green", link=file_url(path)))
+        link, heading = self._link(passage, where(passage)), _heading(passage)
         before = f"{number:>{self._digits}}{_INDENT}" if self._digits else ""
-        heading = one_line(trail(passage.heading) or passage.file.title)
         facts = [(score, "cyan") for score in scores] + ([(heading, "bold")] if heading else [])
         facts += [("changed since indexed", "yellow")] if changed else []
         line = Text.assemble((before, "bold"), link)
@@ -337,16 +337,24 @@ class HitRenderer:
         for line in self._broken(whole, width, shift=False):
             self.line(indent, line)
 
-    def source(self, number: int, path: str, place: str, *, url: str, score: float | None, heading: str) -> None:
+    def source(self, number: int, passage: StoredPassage, place: str, score: float | None) -> None:
         """Write the number of a source, its path and place as a link, its score, and what it is of where that fits."""
-        from rich.style import Style
         from rich.text import Text
 
-        link = Text(path, Style(color="magenta", link=url)).append(f":{place}", Style(color="green", link=url))
+        link, heading = self._link(passage, place), _heading(passage)
         line = Text.assemble((f"[{number}]", "cyan"), " ", link, _INDENT, (cosine_text(score), "cyan"))
         if heading and self._measure(line.plain) + len(_INDENT) + self._measure(heading) <= self._width:
             line.append(_INDENT).append(heading, "bold")
         self.line(line)
+
+    def _link(self, passage: StoredPassage, place: str) -> Text:
+        """Return the path of a passage and a place in it as a link to the file."""
+        from rich.style import Style
+        from rich.text import Text
+
+        url = file_url(absolute(passage.file.folder, passage.file.path))
+        path = Text(_path(passage, self._style), Style(color="magenta", link=url))
+        return path.append(f":{place}", Style(color="green", link=url))
 
     def _body(self, passage: StoredPassage, words: Words, before: str, *, fenced: bool = False) -> bool:
         """Write the lines of a passage; prose is wrapped, code is not, so that it can be copied."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.cli.output.formats import absolute, answer_object, cosine_text, escape_markdown, rounded, trail, where
+from kb.cli.output.formats import absolute, answer_object, cosine_text, escape_markdown, rounded, where
 from kb.cli.output.notices import place_of as place_of_hit
 from kb.cli.output.render import HitRenderer
 from kb.cli.output.terminal import file_url, one_line, sanitize, shown_path
@@ -94,7 +94,7 @@ def reply_text(reply: Reply, style: OutputStyle, *, quoted: bool = False) -> str
             page.line(f"{_INDENT}{line}".rstrip())
     page.line()
     for source in sources_of(reply):
-        _write_source(page, source, style, quoted=quoted or bool(reply.claims))
+        _write_source(page, source, quoted=quoted or bool(reply.claims))
     return page.text()
 
 
@@ -102,24 +102,14 @@ def reasons_text(reply: Reply, style: OutputStyle) -> str:
     """Return each source with the reasons for the rank of its hit."""
     page = HitRenderer(style)
     for source in sources_of(reply):
-        _write_source(page, source, style, quoted=False)
+        _write_source(page, source, quoted=False)
         page.sentence(one_line(source.hit.why), "", Words(), indent=_INDENT)
     return page.text()
 
 
-def _write_source(page: HitRenderer, source: NumberedQuote, style: OutputStyle, *, quoted: bool) -> None:
+def _write_source(page: HitRenderer, source: NumberedQuote, *, quoted: bool) -> None:
     """Write the number, place and score of a source, and what it is of."""
-    passage = source.hit.passage
-    path = absolute(passage.file.folder, passage.file.path)
-    heading = one_line(trail(passage.heading) or passage.file.title)
-    page.source(
-        source.number,
-        shown_path(path, style.cwd),
-        place_of(source),
-        url=file_url(path),
-        score=_score(source),
-        heading=heading,
-    )
+    page.source(source.number, source.hit.passage, place_of(source), _score(source))
     if source.hit.changed:
         page.line(("    changed since indexed", "yellow"))
     if quoted:
