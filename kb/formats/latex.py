@@ -11,10 +11,10 @@ import unicodedata
 from typing import TYPE_CHECKING, Final, Literal
 
 from kb.formats.markup import Outline, one_line
-from kb.records import Block, Heading
+from kb.records import Block, Heading, LineContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 # --- Letters written as commands ----------------------------------------------------------------------------------
 
@@ -144,6 +144,9 @@ _WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
     "align": "text",
     "table": "table",
     "tabular": "table",
+    "tabularx": "table",
+    "tabulary": "table",
+    "longtable": "table",
     "figure": "text",
     "abstract": "text",
     "theorem": "text",
@@ -151,6 +154,12 @@ _WHOLE: Final[dict[str, Literal["code", "table", "text"]]] = {
     "itemize": "text",
     "enumerate": "text",
 }
+_TABLES: Final = frozenset({"tabular", "tabularx", "tabulary", "longtable"})
+# A rule, or the end of a header that is repeated on each page.
+_RULE: Final = re.compile(r"\\(?:hline|midrule|cmidrule|endhead|endfirsthead)\b")
+_TABLE_BEGIN: Final = re.compile(r"\s*\\begin\{[A-Za-z]+\*?\}(?:\[[^\]]*\])?(?:\{[^{}]*\})*")
+_ROW_END: Final = re.compile(r"\\\\(?:\*|\[[^\]]*\])?")
+_CELL_END: Final = re.compile(r"(?<!\\)&")
 _EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
 # A percent sign begins a comment unless it is escaped, or is in a URL or in inline code.
 _PERCENT: Final = re.compile(
@@ -205,12 +214,33 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         date=_words(facts.get("date", "")),
         noise=tuple(noise),
         substitutions=tuple(letters),
+        context=tuple(_columns(lines, first_line - 1, code)),
     )
 
 
 def parse_bibtex(text: str, _first_line: int = 1) -> Outline:
     """Read a BibTeX file; its outline has substitutions only."""
     return Outline(substitutions=tuple(sorted((*find_accents(text), *find_protected_words(text)))))
+
+
+def _columns(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
+    """Yield the header row of each table as the context of its other rows: the first row, if a rule is below it."""
+    for (number, name), last in sorted(_ends(lines, start).items()):
+        if name.rstrip("*") not in _TABLES or number + 1 in code:
+            continue
+        header = ""
+        for at in range(number, min(number + _LONGEST, last)):
+            line = _TABLE_BEGIN.sub("", _without_comment(lines[at]))
+            row, _, rest = _ROW_END.sub("\n", line).partition("\n")
+            is_row = _CELL_END.search(row) is not None
+            if header and is_row:
+                break  # a second row, with no rule above it
+            if is_row:
+                header = one_line(" | ".join(filter(None, map(_words, _CELL_END.split(row)))))
+            if header and _RULE.search(rest if is_row else row):
+                if at + 2 <= last:
+                    yield LineContext(at + 2, last, header)
+                break
 
 
 def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:

@@ -366,6 +366,10 @@ _INLINE: Final = re.compile(r"[*_`\[\]<>&\\!~]")
 _ATTRIBUTES: Final = re.compile(r"\s*\{[#.:][^{}]*\}$")
 _HEADING_ID: Final = re.compile(r"\{#([\w:.-]+)[^{}]*\}$")
 _ITEM_SIGN: Final = re.compile(r"^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*(?:#{1,6}\s+|\[[ xX]\]\s+)?")
+# The cells of a header row in HTML.
+_HTML_HEAD: Final = re.compile(r"<th\b[^<>]*>(?:[^<]|<(?!/?(?:tr|td|table|tbody|thead)\b))*", re.IGNORECASE)
+_HTML_CELL: Final = re.compile(r"</?th\b[^<>]*>", re.IGNORECASE)
+_HTML_TABLE_END: Final = re.compile(r"</table\b", re.IGNORECASE)
 _WIKILINK: Final = re.compile(r"\[\[([^\[\]|#\n]+)(#[^\[\]|\n]*)?(\|[^\[\]\n]*)?\]\]")
 
 
@@ -475,6 +479,15 @@ def _blocks(tokens: Sequence[Token], first_line: int) -> Iterator[Block]:
 def _context(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> Iterator[LineContext]:
     """Yield the header rows of tables and the first lines of list items, as context of the lines below."""
     for token in tokens:
+        if token.type == "html_block" and token.map and (head := _HTML_HEAD.search(token.content)):
+            # The header ends with its last cell; rows may follow on the same line.
+            text = one_line(
+                " | ".join(filter(None, (_HTML.sub("", cell).strip() for cell in _HTML_CELL.split(head[0]))))
+            )
+            first = token.map[0] + first_line + token.content.count("\n", 0, head.end()) + 1
+            last = token.map[0] + first_line + token.content.count("\n", 0, _table_end(token.content, head.end()))
+            if first <= last and text:
+                yield LineContext(first, last, text)
         if token.map is None or token.type not in {"table_open", "list_item_open"}:
             continue
         first, last = token.map[0] + first_line, token.map[1] + first_line - 1
@@ -483,6 +496,12 @@ def _context(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> 
         text = one_line(_ITEM_SIGN.sub("", lines[first - 1]))
         if below <= last and text:
             yield LineContext(below, last, text)
+
+
+def _table_end(html: str, start: int) -> int:
+    """Return where the table that holds a place in a block ends; the end of the block if nothing ends it there."""
+    found = _HTML_TABLE_END.search(html, start)
+    return found.start() if found else len(html.rstrip())
 
 
 def _plain(content: str) -> str:

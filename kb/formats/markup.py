@@ -14,7 +14,7 @@ from kb.records import Block, Heading, LineContext
 from kb.records.characters import seen
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from kb.records import Link, Name, Place
 
@@ -246,8 +246,42 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1].rstrip() + "…"
 
 
+def parents_of_items(
+    lines: Sequence[str], start: int, code: Container[int], item: re.Pattern[str]
+) -> Iterator[LineContext]:
+    """Yield the first line of each list item, as the context of the lines below that are indented deeper.
+
+    Args:
+        lines: All lines of a text.
+        start: The line to begin with, counting from 0.
+        code: The lines that are not markup, counting from 0.
+        item: The first line of an item; its groups are the indentation and the text.
+    """
+    open_: list[tuple[int, int, str]] = []
+    last = start - 1
+    for number in range(start, len(lines) + 1):
+        line = lines[number] if number < len(lines) else "."
+        if not line.strip():
+            continue
+        indent = len(line) - len(line.lstrip()) if number < len(lines) else 0
+        while open_ and open_[-1][0] >= indent:
+            _, begun, text = open_.pop()
+            if last > begun:
+                yield LineContext(begun + 2, last + 1, text)
+        if number < len(lines) and number not in code and (found := item.fullmatch(line)):
+            open_.append((len(found[1]), number, one_line(found[2])))
+        last = number
+
+
+def in_order(context: Iterable[LineContext]) -> tuple[LineContext, ...]:
+    """Return the context of lines in order, the outer one first."""
+    return tuple(sorted(context, key=lambda one: (one.first_line, -one.last_line)))
+
+
 # --- reStructuredText ---------------------------------------------------------------------------------------------
 
+# A star and a dash begin a row of a list table.
+_RST_ITEM: Final = re.compile(r"(\s*)(?:[-+*\u2022]|(?:\d{1,9}|#)[.)]|\(\d{1,9}\))\s+((?!-\s)\S.*)")
 _ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1*\s*")
 _RST_CODE: Final = re.compile(r"(\s*)\.\.\s+(?:code|code-block|sourcecode|parsed-literal)::")
 _RST_COMMENT: Final = re.compile(r"\s*\.\.(\s|$)")
@@ -270,8 +304,10 @@ def parse_rst(text: str, first_line: int = 1) -> Outline:
         level = levels.setdefault(style, len(levels) + 1)
         headings.append(Heading(one_line(title), level, at + 1, at + size))
         at += size
-    columns = (replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal))
-    return Outline(headings=tuple(headings), blocks=code, context=tuple(columns))
+    columns = [replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal)]
+    tables = {number for one in columns for number in range(one.first_line - 2, one.last_line)}
+    parents = parents_of_items(lines, first_line - 1, literal | tables, _RST_ITEM)
+    return Outline(headings=tuple(headings), blocks=code, context=in_order([*columns, *parents]))
 
 
 def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
@@ -334,6 +370,7 @@ def _indent(line: str) -> int:
 # --- AsciiDoc -----------------------------------------------------------------------------------------------------
 
 _ADOC_HEADING: Final = re.compile(r"(={1,6}|#{1,6})\s+(\S.*)")
+_ADOC_ITEM: Final = re.compile(r"\s*(\*{1,6}|-|\.{1,6}|\d{1,9}\.)\s+(?:\[[ xX*]\]\s+)?(\S.*)")
 _ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*|([|,:!]={3,})\s*")
 
 
@@ -355,7 +392,36 @@ def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
             title = re.sub(r"\s+=+$", "", found[2])
             headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
         number = end + 1
-    return Outline(tuple(headings), tuple(blocks), context=tuple(context))
+    inside = {at for one in blocks for at in range(one.first_line - 1, one.last_line)}
+    return Outline(
+        tuple(headings), tuple(blocks), context=in_order([*context, *_adoc_parents(lines, first_line - 1, inside)])
+    )
+
+
+def _adoc_parents(lines: Sequence[str], start: int, inside: Container[int]) -> Iterator[LineContext]:
+    """Yield the first line of each list item, as the context of the deeper items below it.
+
+    A sign that is new in its list begins a deeper one. A paragraph after a blank line ends the list, and so does a
+    heading; a block, and what a plus sign joins to an item, do not.
+    """
+    open_: list[tuple[str, int, str]] = []
+    last = start - 1
+    for number in range(start, len(lines) + 1):
+        line = lines[number] if number < len(lines) else "= end"
+        if number in inside or not line.strip():
+            continue
+        found = _ADOC_ITEM.fullmatch(line)
+        sign = "." if found and found[1][0].isdigit() else found[1] if found else ""
+        ends = not found and (_ADOC_HEADING.match(line) or (not lines[number - 1].strip() and number > start))
+        while open_ and (ends or sign in [one[0] for one in open_]):
+            of, begun, text = open_.pop()
+            if last > begun:
+                yield LineContext(begun + 2, last + 1, text)
+            if of == sign:
+                break
+        if found:
+            open_.append((sign, number, one_line(found[2])))
+        last = number
 
 
 def _adoc_fence(line: str) -> str:

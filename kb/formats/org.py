@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from kb.formats.markup import Outline, one_line
+from kb.formats.markup import Outline, in_order, one_line, parents_of_items
 from kb.records import Block, Heading, LineContext, Link, Name
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _ITEM: Final = re.compile(r"(\s*)(?:[-+]|(?<=\s)\*|\d{1,9}[.)])\s+(?:\[[ xX-]\]\
 _RULE: Final = re.compile(r"\s*\|[-+:|\s]*-[-+:|\s]*")
 
 
-def find_context(lines: Sequence[str], start: int, code: Container[int]) -> list[LineContext]:
+def find_context(lines: Sequence[str], start: int, code: Container[int]) -> tuple[LineContext, ...]:
     """Return the context of lines: the header rows of tables and the parents of list items.
 
     Args:
@@ -32,8 +32,8 @@ def find_context(lines: Sequence[str], start: int, code: Container[int]) -> list
         start: The line to begin with, counting from 0.
         code: The lines that are not markup, counting from 0.
     """
-    found = [*_tables(lines, start, code), *_items(lines, start, code)]
-    return sorted(found, key=lambda one: (one.first_line, -one.last_line))
+    found = [*_tables(lines, start, code), *parents_of_items(lines, start, code, _ITEM)]
+    return in_order(found)
 
 
 def _tables(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
@@ -46,24 +46,6 @@ def _tables(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[
         if last - number > 2 and _RULE.fullmatch(lines[number + 1]):  # noqa: PLR2004 - header, rule and a row
             yield LineContext(number + 3, last, one_line(lines[number]))
         number = max(last, number + 1)
-
-
-def _items(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
-    """Yield the first line of each item, as the context of the lines below that are indented deeper."""
-    open_: list[tuple[int, int, str]] = []
-    last = start - 1
-    for number in range(start, len(lines) + 1):
-        line = lines[number] if number < len(lines) else "."
-        if not line.strip():
-            continue
-        indent = len(line) - len(line.lstrip()) if number < len(lines) else 0
-        while open_ and open_[-1][0] >= indent:
-            _, begun, text = open_.pop()
-            if last > begun:
-                yield LineContext(begun + 2, last + 1, text)
-        if number < len(lines) and number not in code and (item := _ITEM.fullmatch(line)):
-            open_.append((len(item[1]), number, one_line(item[2])))
-        last = number
 
 
 # --- Outline ------------------------------------------------------------------------------------------------------
@@ -139,7 +121,7 @@ def parse_org(text: str, first_line: int = 1) -> Outline:
         aliases=tuple(found.aliases),
         names=tuple(found.names),
         noise=tuple(found.noise),
-        context=tuple(find_context(lines, first_line - 1, code | drawers)),
+        context=find_context(lines, first_line - 1, code | drawers),
         language=keywords.get("language", ""),
     )
 

@@ -374,12 +374,14 @@ _PLAIN: Final = (
     ),
     _text(
         "rst", ".rst .rest", "reStructuredText",
-        "headings, literal blocks; each passage of a table is embedded with the column names",
+        "headings, literal blocks; each passage of a table is embedded with the column names, of a list with its "
+        "parents",
         reader="kb.formats.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
     ),
     _text(
         "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc",
-        "headings, blocks, front matter; each passage of a table is embedded with the column names",
+        "headings, blocks, front matter; each passage of a table is embedded with the column names, of a list with its "
+        "parents",
         reader="kb.formats.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
     _TEXT,
@@ -503,7 +505,9 @@ _DATA: Final = (
         sample="1\n00:00:00,000 --> 00:00:01,000\nx\n",
     ),
     _text(
-        "latex", ".tex .ltx", "LaTeX", "sections, title, author, date; comments are not embedded",
+        "latex", ".tex .ltx", "LaTeX",
+        "sections, title, author, date; comments are not embedded; each passage of a table is embedded with the column "
+        "names",
         reader="kb.formats.latex:parse_latex", sample="\\section{x}\ny % z\n",
     ),
     _text(

@@ -1,4 +1,4 @@
-"""Tables of AsciiDoc and reStructuredText: every passage of a long one is told the names of its columns."""
+"""Long tables and lists: every passage of a table is told the names of its columns, that of a list its parents."""
 
 from __future__ import annotations
 
@@ -45,6 +45,18 @@ def barred(above: str, head: str, separator: str = "|") -> str:
     return f"{above}{separator}===\n{head}{lines}{separator}===\n"
 
 
+def in_latex(name: str, head: str) -> str:
+    """A table of LaTeX."""
+    lines = "".join(f"{a} & {b} & {c} \\\\\n" for a, b, c in ROWS)
+    return f"\\begin{{{name}}}{{lll}}\n{head}{lines}\\end{{{name}}}\n"
+
+
+def marked_up(head: str) -> str:
+    """A table of HTML in Markdown."""
+    lines = "".join(f"<tr><td>{a}</td><td>{b}</td><td>{c}</td></tr>\n" for a, b, c in ROWS)
+    return f"<table>\n{head}{lines}</table>\n"
+
+
 TABLES = {
     "grid.rst": grid(),
     "simple.rst": simple(),
@@ -57,6 +69,11 @@ TABLES = {
     "percent.adoc": barred("[%header%autowidth]\n.Herons\n", "|Bird |Wing span |Nest\n"),
     "names below names.adoc": barred('[%header,cols="3*"]\n', "|Bird\n|Wing span\n^.^s|Nest\n\n"),
     "values.adoc": barred("[%header]\n", "Bird,Wing span,Nest\n", ","),
+    "tabular.tex": in_latex("tabular", "Bird & \\textbf{Wing span} & Nest \\\\ \\hline\n"),
+    "rules.tex": in_latex("tabularx", "\\toprule % herons\n  Bird & Wing~span & Nest \\\\[2pt]\n\\midrule\n"),
+    "pages.tex": in_latex("longtable", "\\caption{x}\\\\\n\\hline\nBird & Wing span & Nest\\\\\n\\endhead\n"),
+    "html.md": marked_up("<tr><th>Bird</th>\n  <th>Wing <b>span</b></th><th>Nest</th></tr>\n"),
+    "head.md": marked_up("<thead>\n<tr><th scope=col>Bird<th>Wing span<th>Nest</tr></thead><tbody>\n"),
 }  # fmt: skip
 
 
@@ -89,8 +106,60 @@ def test_header_row_is_context_of_table(name: str) -> None:
         ("a.adoc", '[options="noheader"]\n|===\n|a |b\n\n|c |d\n|===\n'),
         ("a.adoc", "|===\n|a |b\n\n|===\n"),
         ("a.adoc", "|===\n|===\n"),
+        ("a.tex", "\\begin{tabular}{ll}\na & b \\\\\nc & d \\\\ \\hline\n\\end{tabular}\n"),
+        (
+            "a.tex",
+            "\\begin{verbatim}\n\\begin{tabular}{l}\na & b \\\\ \\hline\nc & d\n\\end{tabular}\n\\end{verbatim}\n",
+        ),
+        ("a.tex", "\\begin{tabular}{ll}\na & b \\\\ \\hline\n\\end{tabular}\n"),
+        ("a.md", "<table>\n<tr><td>a</td></tr>\n<tr><td>b</td></tr>\n</table>\n"),
+        ("a.md", "<table>\n<tr><th>a</th></tr></table>\n"),
     ],
 )
 def test_table_without_header_has_no_context(name: str, text: str) -> None:
     """Its first row is one like the others."""
     assert extract(name, text.encode()).context == ()
+
+
+BELOW = "\n".join(f"offer {at}: slate tile batch {at}, delivered by lorry" for at in range(60)).split("\n")
+
+
+def list_of(first: str, second: str, third: str, between: str = "\n") -> str:
+    """A list of three levels, each with its sign."""
+    items = [f"{first} Bathroom", f"{second} Tilers", *(f"{third} {one}" for one in BELOW)]
+    return between.join(items) + "\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.rst", list_of("-", "  -", "    -", "\n\n")),
+        ("a.rst", list_of("#.", "   *", "     +", "\n\n")),
+        ("a.rst", list_of("(1)", "    2.", "       \u2022", "\n\n")),
+        ("a.adoc", list_of("*", "**", "***")),
+        ("a.adoc", list_of("-", ".", "..", "\n\n")),
+        ("a.adoc", list_of("1.", "* [x]", "** [ ]")),
+        ("a.adoc", list_of("*", "** x\n+\n----\n* code\n----\n**", "***")),
+    ],
+)
+def test_parents_are_context_of_lists(name: str, text: str) -> None:
+    """In every passage of a long list that does not show them; not in what follows the list."""
+    text += "Below it stands a paragraph.\n"
+    passages = Chunker(FakeTokens(limit=256), 60).split(extract(name, text.encode()))
+
+    rows = [one for one in passages if "offer" in one.text and "Tilers" not in one.text]
+    assert len(rows) > 3
+    for one in rows:
+        assert "Bathroom" in one.embedded
+        assert "Tilers" in one.searched
+    last = text.count("\n")
+    assert all(one.last_line < last for one in extract(name, text.encode()).context)
+
+
+def test_a_list_of_asciidoc_ends() -> None:
+    """At a heading, and at a paragraph below a blank line; not at a continued line or at an item of another sign."""
+    text = "* A\nand on\n** a\n\nText\n\n* B\n- b\n\n== Heading\n* C\n** c\n"
+
+    found = [(one.first_line, one.last_line, one.text) for one in extract("a.adoc", text.encode()).context]
+
+    assert found == [(2, 3, "A"), (8, 8, "B"), (12, 12, "C")]
