@@ -449,7 +449,8 @@ class OpenStore:
             return self._pending.look().missing
         watching, waiting = self._environment.serving.watch()
         left_out = self.indexer.get().left_out
-        if not watching or left_out is None:
+        # Where no folder is there, no run ends, and what the last one left out says nothing.
+        if not watching or left_out is None or not any(map(os.path.isdir, self._environment.settings.folder_paths())):
             return missing(self._environment.files.get(), self.catalog.get(), _is_failure)
         failed = left_out.failed + sum(map(_is_failure, self.catalog.get().problems()))
         return replace(left_out, waiting=waiting, failed=failed)

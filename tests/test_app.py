@@ -18,7 +18,7 @@ from seed_example import SEED, SEED_QUESTION
 from kb.errors import CatalogDamaged, FolderError, KbError, ModelError, ModelMismatch, NotIndexed, StoreBusy, StoreError
 from kb.files.scan import Disk
 from kb.indexing.rebuild import refill
-from kb.records import Filters
+from kb.records import Filters, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,28 @@ def test_missing_folder_drops_nothing(open_kb: Open, notes: Path, tmp_path: Path
     (tmp_path / "elsewhere").rename(notes)
     assert kb.index().embedded == 0
     assert len(kb.search(SEED_QUESTION).hits) == len(SEED)
+
+
+@pytest.mark.parametrize("watching", [False, True], ids=["without a daemon", "in a daemon"])
+def test_answer_says_that_the_files_of_a_missing_folder_are_lacking(
+    open_kb: Open, notes: Path, tmp_path: Path, *, watching: bool
+) -> None:
+    """All of them, in a daemon too whose last run found them; the folder itself is no file that failed."""
+    kb = open_kb(notes)
+    if watching:
+        kb.own(lambda: (True, 0))
+    kb.index()
+    notes.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(FolderError):
+        kb.index()
+    gone = kb.search(SEED_QUESTION)
+
+    assert (gone.hits, gone.missing) == ((), Missing(held=len(SEED)))
+
+    (tmp_path / "elsewhere").rename(notes)
+    kb.index()
+    assert kb.search(SEED_QUESTION, filters=Filters(tags=("none",))).missing is None
 
 
 def test_note_is_not_written_beside_an_absent_drive(open_kb: Open, notes: Path, tmp_path: Path) -> None:

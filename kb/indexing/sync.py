@@ -24,7 +24,7 @@ from kb.indexing.write import Advance, Stopped, Writer
 from kb.records import Failure, FileEvent, IndexProgress, IndexReport, Missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from kb.indexing.plan import Key
     from kb.ports import Catalog, Embedder, Files, Reader, ReadingRules, VectorCache, VectorIndex
@@ -89,11 +89,15 @@ def missing(files: Files, catalog: Catalog, counts: Callable[[Failure], bool]) -
         counts: Whether a file that failed counts: one of a kind that kb never reads does not.
     """
     comparison, problems = compare_with_disk(files, catalog)
-    return Missing(
-        waiting=comparison.pending,
-        held=len(comparison.held) + len(withheld(comparison.gone, comparison)),
-        failed=sum(map(counts, catalog.problems())) + len(problems),
-    )
+    kept = [*comparison.held, *withheld(comparison.gone, comparison)]
+    failed = sum(map(counts, catalog.problems())) + _unread(problems, kept)
+    return Missing(waiting=comparison.pending, held=len(kept), failed=failed)
+
+
+def _unread(problems: Iterable[Failure], kept: Iterable[KnownFile]) -> int:
+    """The number of problems, without the watched folders that are not there, if their files are kept."""
+    of_kept = {file.folder for file in kept}
+    return sum(bool(one.path) or one.folder not in of_kept for one in problems)
 
 
 # The version of the code that read the files: of all formats together, and of each.
@@ -260,7 +264,7 @@ class Indexer:
         self._catalog.completed(datetime.now(UTC))
         if comparison.basis is not None and not kept and not comparison.lost:
             self._last = LastRun(comparison.basis, problems, frozenset(postponed))
-        self._left_out = Missing(held=len(kept), failed=len(problems))
+        self._left_out = Missing(held=len(kept), failed=_unread(problems, kept))
 
     def _compared(self, places: Collection[Subtree] | None) -> tuple[Comparison, tuple[Failure, ...]] | None:
         """The comparison of some places; None if everything has to be compared."""
