@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kb.backup.staging import STAGING
 from kb.claims import claim
@@ -19,13 +19,16 @@ from kb.system import shell
 from kb.transfer import require_model, stopping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from kb.backup.archive import ArchiveReader
     from kb.backup.folder import FolderReader
     from kb.config import Settings
     from kb.embedding.encoder import Encoder
     from kb.store.catalog import SqliteCatalog
+
+# Stands for a folder that is still to be chosen.
+_FOLDER: Final = "FOLDER"
 
 
 def restore(
@@ -207,12 +210,13 @@ def _fit(
                 f"{backup.place} has no files of {old}", f"It has files of {', '.join(known)}: --folder OLD=NEW"
             )
     configured = settings.folder_paths()
-    if lost := [folder for folder in known if moved.get(folder, folder) not in configured]:
-        free = next((folder for folder in configured if folder not in known), "FOLDER")
+    now = {old: moved.get(old, old) for old in known}
+    if lost := [old for old in known if now[old] not in configured]:
+        which = "which is not a configured folder" if len(lost) == 1 else "which are not configured folders"
+        found = {old: new for old, new in moved.items() if new in configured}
         raise BackupError(
-            f"{backup.place} has files of {', '.join(moved.get(one, one) for one in lost)}, which is not a configured "
-            f"folder ({', '.join(configured)})",
-            f"Say where it is now: --folder {shell.quote(f'{lost[0]}={free}')}",
+            f"{backup.place} has files of {', '.join(now[old] for old in lost)}, {which} ({', '.join(configured)})",
+            _where_they_are(found, lost, [folder for folder in configured if folder not in now.values()]),
         )
     try:
         catalog.move_folders(moved)
@@ -269,3 +273,27 @@ def _put_in_place(
         generations.switch(name)
         generations.mark_clean()
     generations.sweep()
+
+
+def _where_they_are(found: Mapping[str, str], lost: Sequence[str], free: Sequence[str]) -> str:
+    """Return the advice to say where folders of a backup are now, with all options of the command.
+
+    Args:
+        found: The folders of which that was said.
+        lost: Those of which it was not, or not rightly.
+        free: The configured folders that are no folder of the backup. One of the same name goes before others.
+    """
+    left = list(free)
+    where = dict.fromkeys(lost, "")
+    for old in lost:
+        where[old] = next((new for new in left if Path(new).name == Path(old).name), "")
+        left = [new for new in left if new != where[old]]
+    for old in lost:
+        where[old] = where[old] or (left.pop(0) if left else "")
+    options = " ".join(f"--folder {shell.quote(f'{old}={new or _FOLDER}')}" for old, new in {**found, **where}.items())
+    them = "it is" if len(lost) == 1 else "they are"
+    if none := [old for old in lost if not where[old]]:
+        return (
+            f"First add a folder for {', '.join(none)}: kb init --add {_FOLDER}; then say where {them} now: {options}"
+        )
+    return f"Say where {them} now: {options}"

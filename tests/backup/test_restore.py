@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -264,6 +266,52 @@ def test_folders_have_to_be_configured(saved: Saved, elsewhere: Place) -> None:
     assert f"--folder {saved.here.notes}={elsewhere.notes}" in raised.value.remedy
     with pytest.raises(BackupError, match="has no files of /other"):
         elsewhere.restore(saved.backup, folders={"/other": str(elsewhere.notes)})
+
+
+@pytest.mark.parametrize(
+    ("configured", "given", "options", "first"),
+    [
+        (["b", "a"], {}, {"home": "b", "work": "a"}, ""),
+        (["work", "a"], {}, {"home": "a", "work": "work"}, ""),
+        (["a"], {}, {"home": "a", "work": "FOLDER"}, "work"),
+        (["a"], {"home": "a"}, {"home": "a", "work": "FOLDER"}, "work"),
+        (["a", "b"], {"work": "a"}, {"home": "b", "work": "a"}, ""),
+        (["a", "b"], {"work": "c"}, {"home": "a", "work": "b"}, ""),
+    ],
+)
+def test_the_message_has_an_option_for_each_folder(
+    elsewhere: Place,
+    tmp_path: Path,
+    *,
+    configured: list[str],
+    given: dict[str, str],
+    options: dict[str, str],
+    first: str,
+) -> None:
+    """No folder is named twice, one of the same name comes first, and for what is lacking one has to be added."""
+    for name in ("home", "work"):
+        (tmp_path / "old" / name).mkdir(parents=True)
+        (tmp_path / "old" / name / f"{name}.md").write_text(f"# {name}\n", "utf-8")
+    old = {name: str(tmp_path / "old" / name) for name in ("home", "work")}
+    new = {name: str(tmp_path / name) for name in configured} | {"FOLDER": "FOLDER", "c": str(tmp_path / "c")}
+    with elsewhere.open(folders__paths=str(list(old.values()))) as kb:
+        kb.index()
+        kb.backup(tmp_path / "b.kb")
+
+    with pytest.raises(BackupError) as raised:
+        replace(elsewhere, store=tmp_path / "other").restore(
+            tmp_path / "b.kb",
+            folders={old[name]: new[to] for name, to in given.items()},
+            folders__paths=str([str(tmp_path / name) for name in configured]),
+        )
+
+    remedy = shlex.split(raised.value.remedy)
+    assert {one for one in remedy if "=" in one} == {f"{old[name]}={new[to]}" for name, to in options.items()}
+    assert (
+        (f"First add a folder for {old[first]}: kb init --add" in raised.value.remedy)
+        if first
+        else "init" not in remedy
+    )
 
 
 def test_another_model_is_refused(saved: Saved, elsewhere: Place, tiny: Path) -> None:
