@@ -31,7 +31,7 @@ TEXT: Final[Mapping[str, str]] = {
     "search_label": "Search your files",
     "search_hint": "Words, a question, or tag: path: type: since:",
     "mode": "Rank by",
-    "mode_default": "as configured",
+    "mode_default": "default",
     "results": "Results",
     "results_by_words": "By words; meaning follows",
     "searching": "Searching",

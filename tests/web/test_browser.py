@@ -155,6 +155,37 @@ def test_address_can_be_linked(visit: Callable[..., Page]) -> None:
     assert "mode=keyword" in page.url
 
 
+def test_results_are_below_the_bar(visit: Callable[..., Page]) -> None:
+    """Enter leads to the results from their first line on, in a window that is lower than they are."""
+    page = visit("/", viewport={"width": 1000, "height": 300})
+    field = page.locator("#q")
+    for typed in ("where do the backups go", "restic"):
+        field.fill(typed)
+        expect(page.locator("#results .summary")).to_be_visible()
+        field.press("Enter")
+        expect(page.locator("#results")).to_be_focused()
+        bar, first = page.locator("header.bar").bounding_box(), page.locator("#results .summary").bounding_box()
+        assert bar
+        assert first
+        assert first["y"] >= bar["height"]
+        page.mouse.wheel(0, 400)
+
+
+def test_name_of_the_mode_is_not_cut(visit: Callable[..., Page]) -> None:
+    """The list of modes has room for the name of the mode that is set where nobody chose one."""
+    page = visit("/?q=restic", viewport={"width": 1000, "height": 600})
+    natural = """() => {
+        const copy = document.querySelector("#mode").cloneNode(true);
+        for (const option of [...copy.options]) if (!option.selected) option.remove();
+        copy.style.cssText = "position: absolute; max-width: none; flex: none";
+        document.querySelector("#mode").after(copy);
+        return copy.offsetWidth;
+    }"""
+    shown = page.evaluate("document.querySelector('#mode').offsetWidth")
+
+    assert page.evaluate(natural) <= shown
+
+
 def test_slash_in_the_focused_field(visit: Callable[..., Page]) -> None:
     """The field has the focus at first: the key that leads to it writes nothing, until something is written."""
     page = visit()

@@ -319,7 +319,11 @@
       const url = new URL(form.action, location.href);
       for (const [name, value] of new FormData(form)) if (value !== "") url.searchParams.append(name, value);
       show(url);
-      if (form.id === "search") $("#results").focus();
+      if (form.id === "search") {
+        // From their first line on; the bar would cover it if the focus scrolled to them.
+        $("#results").focus({ preventScroll: true });
+        window.scrollTo(0, 0);
+      }
     }
   });
 
