@@ -58,11 +58,18 @@ def alternative_text(text: str) -> str:
 
 # Titles that programs fill in by themselves.
 _NO_TITLE: Final = re.compile(
-    r"(microsoft (word|powerpoint|excel) - .*|untitled.*|unknown|document\d*|presentation\d*|powerpoint presentation|"
-    r"slide \d+|title|none|[\W\d_]+|(?:scan|img|image|doc|file)[\W\d_]*|new document.*|neues? dokument.*|"
-    r"\(?(anonymous|unspecified)\)?|"
-    r"[^/]*\.(docx?|pptx?|xlsx?|odt|ods|odp|rtf|pdf|tex|dvi|ps|indd|qxd|cdr|pub|wpd|pages|txt|md|html?)|"
-    r"(?:[a-z]:\\|/|file:).*)",
+    r"(microsoft (?:office )?(?:word|powerpoint|excel|publisher)(?:\s*[-\u2013:]\s.*)?|"
+    r"untitled.*|unbenannt.*|sans (?:titre|nom).*|s[ie]n t[ií]tulo.*|sem t[ií]tulo.*|senza (?:titolo|nome).*|"
+    r"naamloos.*|bez (?:názvu|tytułu).*|без (?:имени|названия).*|無題.*|无标题.*|제목 없음.*|"
+    r"unknown|(?:do[ck]ument[oe]?|pr[eéä]senta(?:tion|ción|zione))\s?\d*|"
+    r"new document.*|neues? dokument.*|nouveau document.*|nuevo documento.*|"
+    r"powerpoint[ -]pr[eä]sentati(?:on|e)|(?:apr|pr)[eé]senta\S+ (?:de |do |di |standard di )?powerpoint|"
+    r"(?:slide|folie|diapositiv[ea]|layout|page|seite) \d+|title|print|none|[\W\d_]+|full page (?:photo|fax print)|"
+    r"(?:scan|img|image|doc|file)[\W\d_]*|scanned (?:document|by .*)|camscanner .*|adobe photoshop pdf|smart document|"
+    r"\(?(anonymous|unspecified)\)?|article in press|(?:doi|pii): ?\S+|<?[0-9a-f]{20,}>?|"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4,12}){4}|"
+    r"[^/]*\.(docx?|pptx?|xlsx?|csv|odt|ods|odp|rtf|pdf|tex|dvi|ps|eps|indd|qxd|qxp|cdr|pub|wpd|pages|txt|md|html?|tmp|"
+    r"jpe?g|png|tiff?)|(?:[a-z]:\\|/|file:|https?://).*|about:\S*)",
     re.IGNORECASE,
 )
 # Items nested deeper than this are not context of the items below them.

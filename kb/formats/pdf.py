@@ -1,6 +1,6 @@
 """Reads PDF files with pypdfium2.
 
-A document has the text of each page, headings from the bookmarks, and the metadata of the file. Pages in two columns
+A document has the text of each page, headings from the bookmarks, and the metadata of the file. Pages in columns
 are read column by column, words divided at the end of a line are joined, and annotations and form values are added
 after the text of their page. A page without text is read by Tesseract where that is enabled.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from statistics import median
@@ -182,20 +183,28 @@ def _form(before: str, after: str, words: Collection[str]) -> str:
     return f"{joined} ({typed})"
 
 
-# --- Pages in two columns -----------------------------------------------------------------------------------------
-# If the program that wrote the file stored a page row by row, PDFium returns lines across both columns. They are
-# reordered only if both sides are running text; two columns of a table are read row by row.
+# --- Pages in columns ---------------------------------------------------------------------------------------------
+# If the program that wrote the file stored a page row by row, PDFium returns lines across all columns. They are
+# reordered only if every column is running text; the columns of a table are read row by row.
 
 # The least width of a gap between columns, in line heights, and the least number of rows that have it.
 _WIDE: Final = 1.0
 _FEWEST: Final = 4
 # In points. The lines of a column begin within this distance, indented paragraphs aside.
 _ALIGNED: Final = 3.0
+_INDENTED: Final = 30.0
+# The least share of the lines with gaps that go on at the edge of a column, and at that of a further one, which may be
+# shorter.
 _SHARE: Final = 0.6
+_FURTHER: Final = 0.25
+_MOST_COLUMNS: Final = 8
+# The largest share of the lines of running text that begin with a capital or a digit.
+_BEGINS: Final = 0.8
+_BEGIN_ALIKE: Final = 0.4
 # The least mean number of words in a line of running text, and its least median width as a share of the widest.
 _COLUMN_WORDS: Final = 3.0
-_FULL: Final = 0.7
-_ALIKE: Final = 0.6
+_FULL: Final = 0.6
+_ALIKE: Final = 0.3
 _SURELY: Final = 0.8
 _COLUMN_WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _SPACE: Final = ord(" ")
@@ -222,7 +231,7 @@ class _Line:
 
 
 def in_columns(page: PdfTextPage, text: str) -> str | None:
-    """Return the text of a page column by column, or None if its text is not in two mixed columns.
+    """Return the text of a page column by column, or None if its text is not in several mixed columns.
 
     A word divided at the end of a line has one of PDFium's marks in place of the hyphen.
 
@@ -237,25 +246,19 @@ def in_columns(page: PdfTextPage, text: str) -> str | None:
     if sum(bool(_line(page, codes, *span).gaps) for span in some) < len(some) // _FEWEST:
         return None
     lines = [_line(page, codes, *span) for span in spans]
-    edge = _edge(lines)
-    if edge is None:
-        return None
-    divided = [_divided(line, edge) for line in lines]
-    if not _are_columns(lines, divided):
+    edges = _edges(lines)
+    divided = [_divided(line, edges) for line in lines]
+    if not edges or not _are_columns(lines, divided, len(edges) + 1):
         return None
     parts: list[str] = []
-    for columns, group in groupby(zip(lines, divided, strict=True), lambda one: _side(one[0], one[1], edge) != "both"):
+    for crosses, group in groupby(divided, lambda pieces: pieces[0][0] < 0):
         rows = list(group)
-        if not columns:
-            parts += [line.text for line, _ in rows]
+        if crosses:
+            parts += [piece.text for pieces in rows for _, piece in pieces]
             continue
-        for number, side in enumerate(("left", "right")):
-            column = [
-                both[number].text if both else line.text
-                for line, both in rows
-                if both or _side(line, both, edge) == side
-            ]
-            parts += [f"{one[:-1]}\x02" if one.endswith("-") else one for one in column[:-1]] + column[-1:]
+        for column in range(len(edges) + 1):
+            texts = [piece.text for pieces in rows for at, piece in pieces if at == column]
+            parts += [f"{one[:-1]}\x02" if one.endswith("-") else one for one in texts[:-1]] + texts[-1:]
     return "\n".join(parts)
 
 
@@ -301,46 +304,54 @@ def _line_text(codes: Sequence[int]) -> str:
     return "".join(map(chr, codes)).encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "")
 
 
-def _edge(lines: Sequence[_Line]) -> float | None:
-    """Return the left edge of the right column, where most lines continue after a gap; None if there is none."""
+def _edges(lines: Sequence[_Line]) -> list[float]:
+    """Return the left edges of all columns but the first, where many lines go on after a gap."""
     begins = sorted(begins for line in lines for _, begins, _ in line.gaps)
-    if len(begins) < _FEWEST:
-        return None
-    near = [[one for one in begins if 0 <= one - first <= _ALIGNED] for first in begins]
-    best = max(near, key=len)
-    gaps = [line for line in lines if line.gaps]
-    return best[0] if len(best) >= max(_FEWEST, _SHARE * len(gaps)) else None
+    count = sum(bool(line.gaps) for line in lines)
+    found: list[float] = []
+    while begins and len(found) < _MOST_COLUMNS:
+        best = max(([one for one in begins if 0 <= one - first <= _ALIGNED] for first in begins), key=len)
+        if len(best) < max(_FEWEST, (_FURTHER if found else _SHARE) * count):
+            break
+        found.append(best[0])
+        begins = [one for one in begins if abs(one - best[0]) > _INDENTED]
+    return sorted(found)
 
 
-def _divided(line: _Line, edge: float) -> tuple[_Line, _Line] | None:
-    """Divide a line at the gap between the columns; None if it has no such gap."""
-    for ends, begins, at in line.gaps:
-        # The first line of a paragraph may be indented.
-        if ends < edge <= begins + _ALIGNED and begins - edge <= edge - ends + 10 * _ALIGNED:
-            left = _Line(line.text[:at].rstrip(), line.left, ends, ())
-            return left, _Line(line.text[at:], begins, line.right, ())
-    return None
+def _divided(line: _Line, edges: Sequence[float]) -> list[tuple[int, _Line]]:
+    """Divide a line at the gaps between columns; return the parts with their columns, -1 for what crosses several."""
+    # The first line of a paragraph may be indented.
+    cuts = [
+        (ends, begins, at)
+        for ends, begins, at in line.gaps
+        if any(ends < edge <= begins + _ALIGNED and begins - edge <= edge - ends + _INDENTED for edge in edges)
+    ]
+    starts = [(line.left, 0), *((begins, at) for _, begins, at in cuts)]
+    stops = [*((ends, at) for ends, _, at in cuts), (line.right, len(line.text))]
+    parts = [
+        _Line(line.text[start:stop].rstrip(), left, right, ())
+        for (left, start), (right, stop) in zip(starts, stops, strict=True)
+    ]
+    columns = [_column_of(part, edges) for part in parts]
+    return [(-1, line)] if -1 in columns else list(zip(columns, parts, strict=True))
 
 
-def _side(line: _Line, divided: tuple[_Line, _Line] | None, edge: float) -> str:
-    """Return the column that a line is in; ``both`` for one that crosses both, such as a heading."""
-    if divided:
-        return "divided"
-    if line.right < edge:
-        return "left"
-    return "right" if line.left >= edge - _ALIGNED else "both"
+def _column_of(line: _Line, edges: Sequence[float]) -> int:
+    """Return the column that a line is in, from 0; -1 for one that crosses several, such as a heading."""
+    column = sum(edge <= line.left + _ALIGNED for edge in edges)
+    return -1 if column < len(edges) and line.right >= edges[column] else column
 
 
-def _are_columns(lines: Sequence[_Line], divided: Sequence[tuple[_Line, _Line] | None]) -> bool:
-    """Whether both sides are running text of about the same width, with one gap between them."""
-    both = [one for one in divided if one]
-    alone = sum(len(line.gaps) == 1 for line, one in zip(lines, divided, strict=True) if one)
-    if alone < _SURELY * len(both):
+def _are_columns(lines: Sequence[_Line], divided: Sequence[Sequence[tuple[int, _Line]]], count: int) -> bool:
+    """Whether all columns are running text, with no gap but those between them."""
+    several = [parts for parts in divided if len(parts) > 1]
+    alone = sum(len(line.gaps) == len(parts) - 1 for line, parts in zip(lines, divided, strict=True) if len(parts) > 1)
+    if alone < _SURELY * len(several):
         return False
-    left, right = [one[0] for one in both], [one[1] for one in both]
-    if not (_is_prose(left) and _is_prose(right)):
+    columns = [[part for parts in several for at, part in parts if at == column] for column in range(count)]
+    if not all(map(_is_prose, columns)):
         return False
-    widths = [max(line.right - line.left for line in column) for column in (left, right)]
+    widths = [max(line.right - line.left for line in column) for column in columns]
     return min(widths) >= _ALIKE * max(widths)
 
 
@@ -349,6 +360,11 @@ def _is_prose(column: Sequence[_Line]) -> bool:
     if len(column) < _FEWEST:
         return False
     widths = [line.right - line.left for line in column]
+    # In a table every cell is a sentence or a name of its own, or all are written to one pattern.
+    alike = Counter(line.text.partition(" ")[0] for line in column).most_common(1)[0][1]
+    capitals = sum(line.text[:1].isupper() or line.text[:1].isdigit() for line in column)
+    if capitals > _BEGINS * len(column) or alike > max(2, _BEGIN_ALIKE * len(column)):
+        return False
     words = sum(len(_COLUMN_WORD.findall(line.text)) for line in column) / len(column)
     return words >= _COLUMN_WORDS and median(widths) >= _FULL * max(widths)
 

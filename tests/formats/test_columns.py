@@ -1,4 +1,4 @@
-"""Pages of two columns: read column by column, however they are stored; tables are read row by row."""
+"""Pages of several columns: read column by column, however they are stored; tables are read row by row."""
 
 from __future__ import annotations
 
@@ -121,3 +121,58 @@ def test_wide_table_is_read_by_row() -> None:
     page = [one for row in zip(*columns, strict=True) for one in row]
 
     assert text(placed(*page)).split("\n") == ["Door of the old mill Roof of the old mill Wall of the old mill"] * 8
+
+
+MIDDLE = [
+    "The miller of the island",
+    "kept a heron in his yard",
+    "and fed it with roach from",
+    "the pond until spring came",
+    "back and the ice melted on",
+    "the weir.",
+]
+
+
+def many(*columns: Sequence[str], across: float = 170) -> list[tuple[float, float, str]]:
+    """Texts in columns of the same width, stored row by row."""
+    placed_texts = []
+    for at in range(max(map(len, columns))):
+        placed_texts += [
+            (60.0 + across * side, 700.0 - 14 * at, column[at])
+            for side, column in enumerate(columns)
+            if at < len(column)
+        ]
+    return placed_texts
+
+
+def test_three_columns_are_read_by_column() -> None:
+    """However many there are; the last one is often shorter."""
+    assert text(placed(*many(LEFT, MIDDLE, RIGHT))) == "\n".join((*LEFT, *MIDDLE, *RIGHT))
+    assert text(placed(*many(LEFT, MIDDLE, RIGHT[:4]))) == "\n".join((*LEFT, *MIDDLE, *RIGHT[:4]))
+
+
+def test_columns_of_different_width() -> None:
+    """A narrow one beside the text of an article."""
+    wide = [f"{one} {other.lower()}" for one, other in zip(LEFT, MIDDLE, strict=True)]
+    narrow = [
+        "Ask at the inn for a",
+        "key of the old boat",
+        "house; it is open by",
+        "day until the first",
+        "frost of November or",
+        "the first ice.",
+    ]
+
+    assert text(placed(*rows(wide, narrow, x=400))) == "\n".join((*wide, *narrow))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([f"Question {at} about the mill" for at in range(8)], [f"It was answered by keeper {at}" for at in range(8)]),
+        ([f"washer number {at} of steel" for at in range(8)], [f"supplier {at} of the old town" for at in range(8)]),
+    ],
+)
+def test_tables_of_sentences_are_read_by_row(left: Sequence[str], right: Sequence[str]) -> None:
+    """Cells that begin alike, or each with a capital, are no running text."""
+    assert text(placed(*rows(left, right))).split("\n")[3] == f"{left[3]} {right[3]}"
