@@ -119,12 +119,12 @@ def test_forms_and_notes() -> None:
 @needs_pdfium
 @pytest.mark.parametrize(
     "title",
-    (
+    [
         "4711", "untitled", "Microsoft Word - deltas.doc", "final version 2.docx", "C:\\\\x\\\\y", "Microsoft PowerPoint",
         "Layout 1", "about:blank", "doi:10.1000/4711", "Full page photo", "Unbenanntes Dokument", "Sans titre",
         "Apresentacao do PowerPoint", "<4D6963726F736F667420576F7264>", "https://example.org/deltas",
         "Scanned by CamScanner",
-    ),
+    ],
 )  # fmt: skip
 def test_generated_title_is_replaced(title: str) -> None:
     """Where the property is junk the first line is the title; one that means something is kept."""
