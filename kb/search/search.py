@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from kb.errors import NotIndexed
-from kb.records import MODES, Answer, Filters, Freshness, Hit, LeftOut, Missing, Searched
+from kb.records import MODES, Answer, Filters, Freshness, Hit, LeftOut, Missing, Mode, Searched
 from kb.records.centroid import centroid_of
 from kb.search.best_sentences import BestSentences
 from kb.search.candidates import CandidatePool, CandidateRetriever, SearchScope
@@ -263,8 +263,9 @@ class Searcher:
             shown = self._count_related(retriever, found, index, request)
             read_as = interpretation.read_as(retriever.of(interpretation.whole), found.hits, request)
             nothing = replace(nothing, read_as=read_as, unfamiliar=unfamiliar)
-        if found.hits and holding == frozenset():
-            return self._with_missing(_weak(nothing, found.hits, show=request.weak))
+            if found.hits and holding == frozenset():
+                hits = found.hits if request.weak else self._by_cosine(retriever, found, request)
+                return self._with_missing(_weak(nothing, hits, show=request.weak))
         elsewhere = not MODES[request.mode].by_words and _elsewhere(holding, found.hits)
         answer = replace(nothing, hits=found.hits[:shown], elsewhere=elsewhere, below=len(found.hits) - shown)
         return answer if answer.hits else self._with_missing(answer)
@@ -409,6 +410,12 @@ class Searcher:
             for rank, same in enumerate(found, 1)
         ]
         return _Found(self._link_resolver.with_embedding(hits), pool, known, staleness)
+
+    def _by_cosine(self, retriever: CandidateRetriever, found: _Found, request: ResolvedRequest) -> Sequence[Hit]:
+        """Return hits among which is the nearest one: the words may have kept it from those found."""
+        if not MODES[request.mode].by_words:
+            return found.hits
+        return self._found(retriever, replace(request, mode=Mode.COSINE, limit=1)).hits or found.hits
 
     def _verified(self, staleness: FileStaleness) -> Callable[[StoredPassage], StoredPassage | None]:
         """Return a function that verifies a passage against its file, once per passage."""

@@ -450,6 +450,21 @@ def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
     assert asked.search(ResolvedRequest("apple", filters=Filters(paths=("none/",)))).missing == Missing(waiting=1)
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_the_nearest_is_named_by_its_cosine_in_each_mode(mode: Mode) -> None:
+    """A passage with words of the question comes first in a search by words, and others may be nearer."""
+    world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
+    asked = searcher(world)
+    best = asked.search(ResolvedRequest("zebra 1", limit=1, weak=True)).hits[0]
+    by_words = asked.search(ResolvedRequest("zebra 1", mode=Mode.KEYWORD, limit=1, weak=True)).hits[0]
+
+    refused = asked.search(ResolvedRequest("zebra 1", mode=mode, limit=1))
+
+    assert score_of(by_words) < score_of(best)
+    assert refused.nearest is not None
+    assert (refused.nearest.passage.id, refused.nearest.score) == (best.passage.id, best.score)
+
+
 @pytest.mark.parametrize(
     ("typed", "left_out"),
     [
