@@ -32,7 +32,7 @@ _TEMPORARY: Final = re.compile(
     r"|.+\.(?:part|crdownload|opdownload|partial|download|filepart|aria2|!ut|!qB|ytdl|tmp|temp)"
     r"|.+\.goutputstream-\w+|\.goutputstream-\w+|.+\.sb-[0-9a-f]{8}-\w{6}"
     r"|\.nfs[0-9a-f]{8,}|\.fuse_hidden[0-9a-f]{8,}"
-    r"|desktop\.ini",  # Windows keeps the look of a folder in it
+    r"|desktop\.ini|(?:eh)?thumbs\.db",  # Windows keeps the look of a folder, and small pictures of its files, in them
     re.IGNORECASE,
 )
 

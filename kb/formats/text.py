@@ -64,7 +64,7 @@ class PlainFormat:
         broken = (Block("text", front.body_line, front.markup_line - 1),) if front.markup_line > front.body_line else ()
         texts = (heading.text for heading in outline.headings if heading.text and self.titled)
         first_heading = next(texts, "")
-        if self.generic and GENERIC.fullmatch(first_heading.strip(" :")):
+        if self.generic and GENERIC.fullmatch(_COUNT.sub("", first_heading).strip(" :")):
             first_heading = ""
         own_title = front.title or outline.title or first_heading
         body = text.split("\n", front.body_line - 1)[front.body_line - 1 :]
@@ -103,13 +103,17 @@ def _listed(names: Sequence[str]) -> str:
 
 
 _NAMED: Final = 3
-# Headings that many notes have.
+# How many tasks of a heading of Org are done.
+_COUNT: Final = re.compile(r"\s*\[\d*(?:/\d*|%)\]")
+# Headings that many notes have, or that name a day alone.
 GENERIC: Final = re.compile(
     r"meta(?:data)?|references?|bibliography|links?|see also|related|backlinks|footnotes|notes?|summary|abstract|"
     r"overview|introduction|intro|about|tasks?|todos?|inbox|index|contents|table of contents|toc|log|journal|ideas?|"
     r"misc|miscellaneous|resources|sources|tags|properties|context|details|description|questions|"
     r"referenzen|literatur|quellen|notizen|aufgaben|einleitung|zusammenfassung|inhalt|inhaltsverzeichnis|"
-    r"références|liens|introducción|referencias|enlaces|notas",
+    r"übersicht|einführung|références|liens|tâches|sommaire|résumé|introducción|referencias|enlaces|"
+    r"notas|tareas|resumen|índice|riferimenti|note|attività|sommario|notities|taken|inleiding|"
+    r"[\W\d_]+|[<\[]?\d{4}-\d{2}-\d{2}(?: \w+)?[>\]]?",
     re.IGNORECASE,
 )
 

@@ -295,7 +295,7 @@ def test_invalid_configured_pattern_is_reported(pattern: str) -> None:
     "name",
     ["~$plan.docx", ".~lock.plan.odt#", "#note#", ".#note.org", "note.md~", ".note.md.swp", "talk.mp4.part",
      "book.epub.crdownload", "paper.pdf.download", "~WRL0001.tmp", "x.filepart", ".goutputstream-AB12CD",
-     "Desktop.ini"],
+     "Desktop.ini", "Thumbs.db"],
 )  # fmt: skip
 def test_temporary_files_are_left_out(name: str) -> None:
     """Temporary files of other programs belong only if an ignore file includes them."""

@@ -107,7 +107,10 @@ def test_org_long_line_is_read_quickly(line: str) -> None:
     assert time.process_time() - began < 2
 
 
-@pytest.mark.parametrize("heading", ["Meta", "References", "TODO Links :web:", "See also"])
+@pytest.mark.parametrize(
+    "heading",
+    ["Meta", "References", "TODO Links :web:", "See also", "Notes [0/3]", "Tâches [50%]", "2024", "[2024-01-05 Fri]"],
+)
 def test_generic_heading_is_not_title(heading: str) -> None:
     """Where nothing else says what a file is called, a heading that may stand in any file leaves that to its name."""
     document = extract("zettel/weaving.org", f"* {heading}\n\ntext\n* Looms\n".encode())
