@@ -52,7 +52,7 @@ from kb.system.paths import expand_home, real_path, with_slashes
 from kb.transfer import KEPT, back_up, export_table, export_vectors, import_vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import TracebackType
 
     from kb.answers.language_model import LanguageModel
@@ -115,7 +115,7 @@ class LocalKnowledgeBase(SearchMethods):
         cls,
         settings: Settings | str | os.PathLike[str] | None = None,
         *,
-        overrides: dict[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
         warn: Callable[[str], None] = _LOG.warning,
     ) -> LocalKnowledgeBase:
         """Open a knowledge base, as ``KnowledgeBase.open`` does. Nothing is loaded or written yet."""

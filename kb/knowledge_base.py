@@ -104,8 +104,7 @@ class KnowledgeBase(SearchMethods):
             ConfigError: The configuration is invalid.
         """
         if not isinstance(settings, Settings):
-            file = None if settings is None else os.fspath(settings)
-            settings = load(file, overrides=None if overrides is None else dict(overrides))
+            settings = load(None if settings is None else os.fspath(settings), overrides=overrides)
         return cls(settings, wait=wait, warn=warn)
 
     @property

@@ -174,7 +174,7 @@ class Models:
             try:
                 shutil.rmtree(folder)
             except OSError as error:
-                raise ModelError(f"{folder} cannot be removed ({error})", "See to its permissions") from error
+                raise ModelError(f"{folder} cannot be removed ({error})", "Check its permissions") from error
         return mine
 
     def _kept(self, name: str) -> Located | None:

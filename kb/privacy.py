@@ -139,7 +139,7 @@ def _socket(settings: Settings) -> Iterator[PrivacyRow]:
         around = stat.S_IMODE(folder.lstat().st_mode)
         where = address if WINDOWS else f"{address} (mode {mode:04o}, folder {around:04o})"
         if address.endswith(".json"):
-            where += ", a port of 127.0.0.1 and the secret it wants to hear"
+            where += ", which names a port of 127.0.0.1 and its secret"
         if private:
             yield PrivacyRow(name, "private", True, where)
         else:

@@ -218,7 +218,7 @@ def _gives(client: Client, original: str, path: tuple[str, ...], entry: Entry, t
 
 def _fell_back(command: Sequence[str], problem: str, file: Path) -> str:
     reason = problem or "it changed nothing"
-    return f"{Path(command[0]).name} {command[1]} did not do it ({reason}), so that kb changed {file} itself"
+    return f"{Path(command[0]).name} {command[1]} did not do it ({reason}), so kb changed {file} itself"
 
 
 def _comes(true: Callable[[], bool]) -> bool:

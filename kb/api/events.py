@@ -30,10 +30,11 @@ EventType = Literal["file", "progress", "run", "state", "missed"]
 EVENTS: Final = "/v1/events"
 MEDIA_TYPE: Final = "text/event-stream"
 _KEPT: Final = 1_000
-_HEARTBEAT_SECONDS: Final = 15.0
+# Seconds of silence after which a client gets a comment, which shows that the daemon is there.
+HEARTBEAT_SECONDS: Final = 15.0
 _PROGRESS_SECONDS: Final = 0.25
 _DIGITS: Final = 18
-_HEARTBEAT: Final = b": still here\n\n"
+HEARTBEAT: Final = b": still here\n\n"
 
 
 class WatchingState(msgspec.Struct, frozen=True):
@@ -153,7 +154,7 @@ class Listener:
         heartbeat: Seconds without an event after which it gets a comment, which shows that the daemon is there.
     """
 
-    def __init__(self, bus: EventBus, last_id: str = "", heartbeat: float = _HEARTBEAT_SECONDS) -> None:
+    def __init__(self, bus: EventBus, last_id: str = "", heartbeat: float = HEARTBEAT_SECONDS) -> None:
         self._bus = bus
         self._last_id = last_id
         self._heartbeat = heartbeat
@@ -177,7 +178,7 @@ class Listener:
         self._bus.add(self)
         try:
             begin, number = self._bus.begin(self._last_id)
-            yield begin or _HEARTBEAT
+            yield begin or HEARTBEAT
             while not self._closed:
                 self._woken.clear()
                 events = self._bus.after(number)
@@ -187,7 +188,7 @@ class Listener:
                     yield event.text
                     number = event.number
                 if not events and not await self._happens():
-                    yield _HEARTBEAT
+                    yield HEARTBEAT
         finally:
             self._bus.remove(self)
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from kb.api.access import require_json
 from kb.api.codec import encode, request_of
-from kb.api.events import EVENTS, EventResponse, Listener
+from kb.api.events import EVENTS, HEARTBEAT, HEARTBEAT_SECONDS, EventResponse, Listener
 from kb.api.events import MEDIA_TYPE as EVENT_STREAM
 from kb.api.limits import body_of, fields_of_json, fields_of_query, require_within
 from kb.api.operations import OPERATIONS, Call
@@ -54,9 +54,6 @@ _WAITS: Final = 32
 _LINES_AHEAD: Final = 1_000
 _SLOW_SECONDS: Final = 30.0
 _RETRY_SECONDS: Final = 1
-# Seconds of silence after which a client that follows an answer gets a comment.
-_HEARTBEAT_SECONDS: Final = 15.0
-_HEARTBEAT: Final = b": still here\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,7 +418,7 @@ class _Form:
 
 
 _AS_LINES: Final = _Form(b'{"%s":%s}\n')
-_AS_EVENTS: Final = _Form(b"event: %s\ndata: %s\n\n", _HEARTBEAT)
+_AS_EVENTS: Final = _Form(b"event: %s\ndata: %s\n\n", HEARTBEAT)
 
 
 class _Lines:
@@ -463,7 +460,7 @@ class _Lines:
     async def _next(self) -> bytes | None:
         """Return the next line, or a heartbeat; None after the last one."""
         try:
-            line = await asyncio.wait_for(self._lines.get(), _HEARTBEAT_SECONDS if self._heartbeat else None)
+            line = await asyncio.wait_for(self._lines.get(), HEARTBEAT_SECONDS if self._heartbeat else None)
         except TimeoutError:
             return self._heartbeat
         self._room.release()

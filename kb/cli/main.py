@@ -15,13 +15,13 @@ from kb.cli.command_table import read_arguments
 from kb.cli.options import file_names, folder_names, overrides_of
 from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
-from kb.cli.session import InputNeeded, Session, leave_standard_output
+from kb.cli.session import InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import Cancelled, KbError, StoreBusy, reason_of, sentence_of
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
 from kb.service.client import INTERRUPTED, SERVER
 from kb.system import shell
-from kb.system.terminals import prepare_streams
+from kb.system.terminals import leave_standard_output, prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

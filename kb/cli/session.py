@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,9 +15,9 @@ from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, OutputError, reason_of
-from kb.service.client import CommandInput
+from kb.service.client import DEFAULT_COLUMNS, CommandInput
 from kb.system.paths import expand_home, real_path
-from kb.system.terminals import environment_of_terminal, terminal_id
+from kb.system.terminals import environment_of_terminal, is_terminal, leave_standard_output, terminal_id, terminal_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -119,18 +118,17 @@ class ClientContext:
     @classmethod
     def of_this_process(cls, given: CommandInput | None = None) -> ClientContext:
         """The terminal, folder and environment of this process."""
-        size = shutil.get_terminal_size((80, 0))
         return cls(
             out=_there(sys.stdout),
             err=_there(sys.stderr),
             environ=os.environ | environment_of_terminal(os.environ),
             cwd=current_folder(),
-            stdin_tty=bool(sys.stdin and sys.stdin.isatty()),
-            stdout_tty=bool(sys.stdout and sys.stdout.isatty()),
-            stderr_tty=bool(sys.stderr and sys.stderr.isatty()),
-            columns=size.columns,
-            lines=size.lines,
-            error_columns=_width_of(sys.stderr),
+            stdin_tty=is_terminal(sys.stdin),
+            stdout_tty=is_terminal(sys.stdout),
+            stderr_tty=is_terminal(sys.stderr),
+            columns=terminal_size(0) or DEFAULT_COLUMNS,
+            lines=terminal_size(1),
+            error_columns=terminal_size(0, 2) if is_terminal(sys.stderr) else 0,
             terminal=terminal_id(os.environ),
             given=given or CommandInput(),
         )
@@ -392,27 +390,9 @@ class Session:
             yield should_stop
 
 
-def leave_standard_output() -> None:
-    """Have standard output lead nowhere, so that what is left in its buffer does not fail again at the exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _there(stream: TextIO | None) -> TextIO:
     """A stream, or one that goes nowhere: a program without a console has none on Windows."""
     return stream if stream is not None else open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - for the process
-
-
-def _width_of(stream: TextIO | None) -> int:
-    """The columns of the terminal that a stream is, as ``shutil`` finds them; 0 where it is none."""
-    if stream is None or not stream.isatty():
-        return 0
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):
-        return 0
 
 
 def current_folder() -> str:

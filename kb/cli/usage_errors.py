@@ -76,8 +76,7 @@ def _no_option(
         return message, f"Put the words in quotes: kb {verb}{shell.quote(' '.join(typed[skipped:]))}"
     # Click names the first letter of what was typed, which may be the name of a file.
     dashed = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), "")
-    takes_names = ctx is not None and any(isinstance(one, click.Argument) for one in ctx.command.params)
-    if dashed and takes_names and not name.startswith("--"):
+    if dashed and takes_arguments(ctx.command if ctx else None) and not name.startswith("--"):
         others = [arg for arg in args if arg not in (dashed, "--")]
         whole = shell.join(["kb", *others, "--", dashed])
         return message, f"Put -- before a name that begins with a minus: {one_line(whole)}"

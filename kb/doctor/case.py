@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -74,14 +74,15 @@ class DaemonAnswer:
     pid: int = 0
 
 
+@dataclass(eq=False)
 class Case:
     """One examination.
 
-    Args:
+    Attributes:
         environ: The environment.
         cwd: The current folder; empty if it was deleted.
         home: The home folder.
-        encoder: Returns the configured model, not yet loaded.
+        make_encoder: Returns the configured model, not yet loaded.
         service: Returns the service file for a configuration; None if this platform has none.
         now: The clock, in seconds since the epoch.
         config_file: The configuration that was named.
@@ -90,30 +91,16 @@ class Case:
         patience: The longest that any check may take, in seconds.
     """
 
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        cwd: str,
-        *,
-        home: Path,
-        encoder: Callable[[Settings], Encoder],
-        service: Callable[[Settings], Service] | None,
-        now: Callable[[], float],
-        config_file: str | None = None,
-        overrides: Mapping[str, str] | None = None,
-        found: bool = False,
-        patience: float = float("inf"),
-    ) -> None:
-        self.environ = environ
-        self.cwd = cwd
-        self.home = home
-        self.service = service
-        self.now = now
-        self.config_file = config_file
-        self.overrides = dict(overrides or {})
-        self.found = found
-        self.patience = patience
-        self._make_encoder = encoder
+    environ: Mapping[str, str]
+    cwd: str
+    home: Path
+    make_encoder: Callable[[Settings], Encoder]
+    service: Callable[[Settings], Service] | None
+    now: Callable[[], float]
+    config_file: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    found: bool = False
+    patience: float = float("inf")
 
     def command(self, *words: str) -> str:
         """A command line of kb with the options that were typed, so that it means the same configuration."""
@@ -232,7 +219,7 @@ class Case:
         Raises:
             ModelError: It is not on this machine (``ModelAbsent``), or incomplete.
         """
-        return self._make_encoder(self.settings)
+        return self.make_encoder(self.settings)
 
     @property
     def encoder(self) -> Encoder:

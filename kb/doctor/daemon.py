@@ -51,12 +51,12 @@ def _open_folder(folder: str) -> Finding:
     about = Path(folder).lstat()
     if not stat.S_ISDIR(about.st_mode) or not is_own(about):
         return failed(
-            "{folder} is not a folder of yours, so that no command trusts a daemon's socket in it",
+            "{folder} is not a folder of yours, so no command trusts a daemon's socket in it",
             advice("Set XDG_RUNTIME_DIR to a folder that only you can use"),
             folder=folder,
         )
     return failed(
-        "{folder} can be used by others (mode {mode}), so that no command trusts a daemon's socket in it",
+        "{folder} can be used by others (mode {mode}), so no command trusts a daemon's socket in it",
         shell.keep_others_out(folder),
         Fix("chmod 700 the folder of the daemon's socket", partial(Path(folder).chmod, 0o700)),
         folder=folder,

@@ -79,7 +79,7 @@ def _beyond_limits(case: Case) -> Finding | None:
 def _too_few(name: str, limit: int, needed: int, used: int) -> Finding:
     better = max(int((needed + used) * _ROOM), limit * 2)
     return warning(
-        "fs.inotify.{name} is {limit:,}: {needed:,} are needed and {used:,} are in use, so that kb watch polls",
+        "fs.inotify.{name} is {limit:,}: {needed:,} are needed and {used:,} are in use, so kb watch polls",
         f"sudo sysctl fs.inotify.{name}={better}",
         name=Plain(name), limit=limit, needed=needed, used=used,
     )  # fmt: skip

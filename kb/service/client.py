@@ -7,12 +7,19 @@ import sys
 
 from kb.service import arguments
 from kb.service.address import PROTOCOL, Undetermined, addresses_of, is_safe, split, store_of
-from kb.system.terminals import environment_of_terminal, prepare_streams, terminal_id
+from kb.system.terminals import (
+    environment_of_terminal,
+    is_terminal,
+    leave_standard_output,
+    prepare_streams,
+    terminal_id,
+    terminal_size,
+)
 from kb.system.users import user_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from socket import socket
     from typing import Any, Final
 
@@ -26,7 +33,7 @@ _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
 # The daemon begins every answer at once.
 _HEAD_SECONDS: Final = 30.0
-_COLUMNS: Final = 80
+DEFAULT_COLUMNS: Final = 80
 _STOPPED: Final = "the daemon stopped before it finished; run the command again"
 _NOTE_WRITTEN: Final = (
     "the note is written, but the daemon stopped before it was indexed; kb index, or the next kb watch, adds it"
@@ -191,8 +198,8 @@ def _ended(connection: DaemonConnection, store: str, request: dict[str, Any], gi
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe. What is left in the buffer must not fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader closed the pipe.
+        leave_standard_output()
         return 0
     except RequestRefused as error:
         _print_error(str(error))
@@ -204,10 +211,10 @@ def _ended(connection: DaemonConnection, store: str, request: dict[str, Any], gi
 def _print_error(text: str) -> None:
     """Write a message to standard error, wrapped between words if that is a terminal."""
     text = f"kb: {text}"
-    if _is_terminal(sys.stderr):
+    if is_terminal(sys.stderr):
         import textwrap
 
-        width = _size("COLUMNS", 0, 2) or _COLUMNS
+        width = terminal_size(0, 2) or DEFAULT_COLUMNS
         text = textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     sys.stderr.write(f"{text}\n")
 
@@ -257,32 +264,16 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "args": list(args),
         "cwd": cwd,
         "env": {name: value for name, value in environ.items() if name in _KNOWN or name.startswith("KB_")},
-        "stdin_tty": _is_terminal(sys.stdin),
-        "stdout_tty": _is_terminal(sys.stdout),
-        "stderr_tty": _is_terminal(sys.stderr),
+        "stdin_tty": is_terminal(sys.stdin),
+        "stdout_tty": is_terminal(sys.stdout),
+        "stderr_tty": is_terminal(sys.stderr),
         "encoding": [getattr(stream, "encoding", None) or "utf-8" for stream in (sys.stdout, sys.stderr)],
-        "columns": _size("COLUMNS", 0) or _COLUMNS,
-        "lines": _size("LINES", 1),
-        "error_columns": _size("COLUMNS", 0, 2) if _is_terminal(sys.stderr) else 0,
+        "columns": terminal_size(0) or DEFAULT_COLUMNS,
+        "lines": terminal_size(1),
+        "error_columns": terminal_size(0, 2) if is_terminal(sys.stderr) else 0,
         "stdin": None,
         "terminal": terminal_id(environ),
     }
-
-
-def _is_terminal(stream: object) -> bool:
-    isatty: Callable[[], bool] | None = getattr(stream, "isatty", None)
-    return bool(isatty and isatty())
-
-
-def _size(name: str, which: int, descriptor: int = 1) -> int:
-    """Return the width or height of a terminal, as ``shutil.get_terminal_size`` does; 0 if there is none."""
-    given = os.environ.get(name, "")
-    if given.isdecimal() and int(given) > 0:
-        return int(given)
-    try:
-        return os.get_terminal_size(descriptor)[which]
-    except OSError:
-        return 0
 
 
 def connect(store: str, environ: Mapping[str, str]) -> DaemonConnection | None:

@@ -63,6 +63,27 @@ def _opened(number: int, flags: int) -> TextIO:
     return open(number, "w", encoding="utf-8", closefd=False)
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; a program without a console has none on Windows."""
+    return stream is not None and stream.isatty()
+
+
+def terminal_size(which: int, descriptor: int = 1) -> int:
+    """Return the columns (0) or lines (1) of a terminal, as ``shutil.get_terminal_size`` does; 0 if there is none."""
+    given = os.environ.get(("COLUMNS", "LINES")[which], "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(descriptor)[which]
+    except OSError:
+        return 0
+
+
+def leave_standard_output() -> None:
+    """Have standard output lead nowhere, so that what is left in its buffer does not fail again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def environment_of_terminal(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that tell what the terminal lacks: ``TERM=dumb`` for a console without colours and links.
 

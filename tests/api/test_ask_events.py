@@ -117,7 +117,7 @@ class Waiting:
 
 def test_a_client_that_follows_hangs_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model is stopped; until then a comment shows that the daemon is there."""
-    monkeypatch.setattr(http, "_HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(http, "HEARTBEAT_SECONDS", 0.1)
     waiting = Waiting()
     with serves(waiting.answer, tmp_path).at_port() as client:
         with client.stream("POST", "/v1/ask", content=QUESTION, headers=EVENTS) as response:

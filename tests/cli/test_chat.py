@@ -205,7 +205,7 @@ def test_an_answer_that_is_given_up_ends_no_conversation(talk: Talk, monkeypatch
 
     monkeypatch.setattr(talk.kb, "ask", interrupted)
     assert talk.say("Which vector store?") == ""
-    assert "kb: no answer: you gave up" in talk.err.getvalue()
+    assert "kb: stopped: no answer" in talk.err.getvalue()
 
 
 def test_a_filter_holds_for_all_further_questions(talk: Talk) -> None:

@@ -128,7 +128,7 @@ class World:
             session.client.environ,
             str(self.here),
             home=self.root / "home",
-            encoder=_encoder if self.real_encoder else lambda _: encoder,
+            make_encoder=_encoder if self.real_encoder else lambda _: encoder,
             service=lambda settings: service_of(session, settings),
             now=time.time if self.now is None else lambda: self.now or 0.0,
             patience=self.patience,

@@ -168,7 +168,7 @@ def test_nothing_is_changed_without_fix(doctor: Any, world: World) -> None:
 
     assert code == 1
     assert "skipped  question" in out
-    assert "kb doctor --fix mends 3 of them" in out
+    assert "kb doctor --fix fixes 3 of them" in out
     assert state() == before
 
 

@@ -136,7 +136,7 @@ class Conversation:
             elif text:
                 self._ask(text)
         except (KeyboardInterrupt, Cancelled):
-            self._session.notice("no answer: you gave up")
+            self._session.notice("stopped: no answer")
         except KbError as error:
             self._session.notice(error.message)
             if error.remedy:

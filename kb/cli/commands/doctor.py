@@ -65,7 +65,7 @@ def doctor(session: Session, *, verbose: bool, fixes: bool, report_file: str | N
     elif not quiet:
         session.say(examination.summary_line(results))
         if not fixes and (fixable := sum(bool(one.finding.fixes) for one in results)):
-            session.say(f"{case.command('doctor', '--fix')} mends {fixable} of them\n")
+            session.say(f"{case.command('doctor', '--fix')} fixes {fixable} of them\n")
     if report_file is not None:
         _write_report(session, report_file, case, results)
     return 1 if any(one.finding.state == "failed" for one in results) else 0
@@ -80,7 +80,7 @@ def _case(session: Session) -> Case:
         client.environ,
         client.cwd,
         home=Path.home(),
-        encoder=_encoder,
+        make_encoder=_encoder,
         service=_service(session),
         now=time.time,
         config_file=session.config_file,
