@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from kb.errors import NotIndexed
+from kb.formats.registry import REGISTRY
 from kb.records import MODES, Answer, Filters, Freshness, Hit, LeftOut, Missing, Mode, Searched
 from kb.records.centroid import centroid_of
 from kb.search.best_sentences import BestSentences
@@ -246,11 +247,11 @@ class Searcher:
         files = self._catalog.files() if wanted else []
         nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
         if not question.text or self._catalog.count() == 0:
-            return self._with_missing(nothing)
+            return self._with_missing(nothing, wanted.paths)
         scope = self._scope(question, self._chosen(wanted, request.files) if wanted or request.files else None)
         interpretation = Interpretation(question, scope, self._catalog)
         if scope.empty:
-            return self._with_missing(replace(nothing, read_as=interpretation.read_as()), paths=wanted.paths)
+            return self._with_missing(replace(nothing, read_as=interpretation.read_as()), wanted.paths)
         nothing = replace(nothing, parts=self._embedder.question_parts(question.text))
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
@@ -265,10 +266,10 @@ class Searcher:
             nothing = replace(nothing, read_as=read_as, unfamiliar=unfamiliar)
             if found.hits and holding == frozenset():
                 hits = found.hits if request.weak else self._by_cosine(retriever, found, request)
-                return self._with_missing(_weak(nothing, hits, show=request.weak))
+                return self._with_missing(_weak(nothing, hits, show=request.weak), wanted.paths)
         elsewhere = not MODES[request.mode].by_words and _elsewhere(holding, found.hits)
         answer = replace(nothing, hits=found.hits[:shown], elsewhere=elsewhere, below=len(found.hits) - shown)
-        return answer if answer.hits else self._with_missing(answer)
+        return answer if answer.hits else self._with_missing(answer, wanted.paths)
 
     def quoted(self, answer: Answer, seconds: float) -> Answer:
         """Return an answer with the best sentences of its hits, as many as can be found in some seconds."""
@@ -314,15 +315,21 @@ class Searcher:
         """Write what queries measured to the catalog, so that the next process need not measure again."""
         self._background.keep()
 
-    def _with_missing(self, answer: Answer, *, paths: tuple[str, ...] = ()) -> Answer:
+    def _with_missing(self, answer: Answer, paths: tuple[str, ...] = ()) -> Answer:
         """Return an answer without hits, with what is missing from the index.
 
-        The paths of held and failed files are known: where none matches ``paths``, the answer can only be in a file
-        that waits.
+        The paths of files that failed are known, and those of held ones where none is in the index: such a file does
+        not count where ``paths`` leave it out. A file that waits may be anywhere.
         """
         missing = self._missing()
-        if paths and not self._chosen(Filters(paths=paths), ()):
-            missing = Missing(waiting=missing.waiting)
+        if paths and missing:
+            chosen = self._chosen(Filters(paths=paths), ())
+            inside = sum(map(_failed, chosen))
+            elsewhere = sum(map(_failed, self._catalog.files())) - inside
+            held = missing.held if chosen else 0
+            # A folder that cannot be listed is no file of the catalog, and what it has may match.
+            failed = max(missing.failed - elsewhere, 0) if chosen else 0
+            missing = replace(missing, held=held, failed=failed)
         return replace(answer, missing=missing) if missing else answer
 
     def _chosen(self, filters: Filters, ids: Sequence[int]) -> list[KnownFile]:
@@ -506,6 +513,11 @@ class Searcher:
         language = found.hits[0].passage.file.language
         measured = self._background.unrelated(index).languages.get(language)
         return language if measured is not None and not measured.known else ""
+
+
+def _failed(file: KnownFile) -> bool:
+    """Whether a file could not be indexed, though it is of a kind that kb reads."""
+    return file.state == "failed" and not REGISTRY.unread(file.path, file.reason)
 
 
 def _judged(best: Iterable[_Candidate], has_vector: Callable[[_Candidate], bool]) -> Iterator[_Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from kb.search.search import Searcher
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
+BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
 
 
@@ -448,6 +449,47 @@ def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
     assert asked.search(ResolvedRequest("apple berry")).missing is None
     assert asked.search(ResolvedRequest("apple", filters=Filters(tags=("none",)))).missing == lacking
     assert asked.search(ResolvedRequest("apple", filters=Filters(paths=("none/",)))).missing == Missing(waiting=1)
+
+
+@pytest.mark.parametrize(
+    ("question", "paths", "failed"),
+    [
+        ('"zebra"', (), 4),
+        ('"zebra"', ("w/",), 2),
+        ('"zebra"', ("v/",), 3),
+        ('"zebra" path:v/', (), 3),
+        ('"zebra"', ("v/", "w/a.md"), 4),
+        ('"zebra"', ("u/",), 1),
+        ('"zebra"', ("*.png",), 1),
+        ("zebra", (), 4),
+        ("zebra", ("!v/",), 2),
+        ("zebra", ("!v/", "!w/"), 1),
+    ],
+)
+def test_failed_files_outside_the_paths_of_a_filter_hold_no_answer(
+    question: str, paths: tuple[str, ...], failed: int
+) -> None:
+    """Three files failed, and a folder, which may have any files; an image is none that failed."""
+    world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
+    for path in ("w/good.md", "v/good.md", "u/good.md"):
+        world.write(path, "apple berry")
+    for path in ("w/a.md", "v/a.md", "v/b.pdf", "v/c.png", "w/c.png"):
+        world.files.write(FOLDER, path, BINARY)
+    world.run()
+    lacking = Missing(waiting=1, held=144, failed=4)
+    asked = Searcher(
+        world.embedder,
+        lambda: nullcontext(world.vectors),
+        world.catalog,
+        world.files,
+        lambda: Freshness(None, 0),
+        missing=lambda: lacking,
+    )
+
+    refused = asked.search(ResolvedRequest(question, filters=Filters(paths=paths)))
+
+    assert not refused.hits
+    assert refused.missing == replace(lacking, failed=failed)
 
 
 @pytest.mark.parametrize("mode", Mode)
