@@ -106,8 +106,10 @@ def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
 def _hits(session: Session) -> list[Location]:
     """The locations of the hits of the last search."""
     locations = load_results(session.client.terminal)
-    if not locations:
+    if locations is None:
         raise KbError("no search to open a hit of", "Search first: kb search QUESTION")
+    if not locations:
+        raise KbError("the last search has no hits", "Search again: kb search QUESTION")
     return locations
 
 

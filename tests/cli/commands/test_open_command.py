@@ -109,8 +109,12 @@ def test_a_document_that_nothing_can_show(
 
 
 def test_there_has_to_be_an_answer_and_its_file(command: CommandLine, tmp_path: Path) -> None:
-    """Without a search, and when the file is gone, one sentence says so."""
+    """Without a search, after one that found nothing, and when the file is gone, one sentence says so."""
     assert command("open", "1")[2].startswith("kb: no search to open a hit of")
+    command.kb.given = answer()
+    command("search", "anything")
+    for arguments in ([], ["1"]):
+        assert command("open", *arguments)[2].startswith("kb: the last search has no hits\n")
     gone = file_at(tmp_path, "a.md")
     command.kb.given = answer(hit("one", file=gone))
     command("search", "anything")
