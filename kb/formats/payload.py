@@ -1,4 +1,4 @@
-"""Removes encoded data from text: data URIs, base64, PEM, hex dumps, uuencode and paths of drawings.
+"""Removes encoded data from text: data URIs, base64, base32, Ascii85, PEM, hex dumps, uuencode and paths of drawings.
 
 It contains no words, and even a small picture is longer than a long note. It is removed before the text is parsed. Line
 ends and the text around it are kept, so that line numbers do not change.
@@ -23,6 +23,8 @@ _FEWEST_LINES: Final = 3
 _FEWEST_DIGITS: Final = 4
 _FEWEST_DUMPED: Final = 4
 _RARE: Final = 0.08
+_BASE32: Final = re.compile(r"[A-Z2-7]{100,}+={0,6}")
+_FEWEST_OF_BASE32: Final = 24
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]"
 # What may surround data on a line: indentation, quotes of mails and strings, markers of lists and comments.
@@ -49,8 +51,9 @@ _ARMOUR: Final = re.compile(
 )
 _ARMOURED: Final = re.compile(r"(?:\\[nr])*[ \t>]*=?[A-Za-z0-9+/=]{4,}(?:\\[nr])*[ \t]*")
 _UUENCODED: Final = re.compile(
-    r"^begin(?:-base64)? [0-7]{3,4} \S[^\n]*\n((?:[!-`]{1,80}\n)+)(?=end\b|====)", re.MULTILINE
+    r"^begin(?:-base64)? [0-7]{3,4} \S[^\n]*\n((?:[ -`]{1,80}\n)+)(?=end\b|====)", re.MULTILINE
 )
+_ASCII85: Final = re.compile(r"<~([!-uz\s]{80,}+)~>")
 _RUN: Final = re.compile(rf"(?<![A-Za-z0-9+/_=\\-])(?:{_BASE64}|\\[nr/]){{{_LONGEST_WORD},}}+={{0,2}}")
 _HEX_RUN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{{{_LONGEST_CHECKSUM + 1},}}+(?![A-Za-z0-9])")
 _DATA_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{{_SHORTEST_LINE},}}+={{0,2}})({_AFTER})")
@@ -83,6 +86,8 @@ def without_payload(text: str) -> str:
             text = address.sub(lambda found: _ends(found[0], found[1] if found.re.groups else ""), text)
     if "-----BEGIN " in text:
         text = _ARMOUR.sub(lambda found: found[1] + _without_armoured(found[2]), text)
+    if "<~" in text:
+        text = _ASCII85.sub(_marked, text)
     if "begin" in text:
         text = _UUENCODED.sub(_marked, text)
     if _OUTLINE_SIGN.search(text):
@@ -183,6 +188,8 @@ def _kinds(data: str) -> int:
 
 def _is_data(run: str) -> bool:
     """Whether a long run is data; words in an address have few capitals and digits."""
+    if _BASE32.fullmatch(run) and len(set(run)) > _FEWEST_OF_BASE32:
+        return True
     if _kinds(run) < 3:  # noqa: PLR2004 - all of them
         return False
     capitals, small = (len(re.findall(kind, run)) / len(run) for kind in ("[A-Z]", "[a-z]"))

@@ -59,6 +59,16 @@ _GROUPED: Final = re.compile(r"(?<![\w-])\d+(?:-\d+){2,}-?X?(?![\w-])")
 _LONG_NUMBER: Final = 9
 _GRAM, _LONG = 5, 8
 _LONGEST: Final = 64
+# Letters with marks and how they are typed without them, by stemmer.
+_GERMAN: Final = (("\u00e4", "ae"), ("\u00f6", "oe"), ("\u00fc", "ue"))
+_NORDIC: Final = (("\u00f8", "oe"), ("\u00e5", "aa"))
+_TYPED: Final = {
+    "german": _GERMAN,
+    "danish": _NORDIC,
+    "norwegian": _NORDIC,
+    "swedish": (("\u00e4", "ae"), ("\u00f6", "oe"), ("\u00e5", "aa")),
+    "finnish": (("\u00e4", "ae"), ("\u00f6", "oe")),
+}
 # The most parts in a sequence; a longer one in a question is found by the sequences in it.
 _ROW: Final = 4
 # The most parts that are joined without signs, and the most parts of a token for that: longer ones are numbers or keys.
@@ -154,11 +164,23 @@ def _forms(words: Iterable[str], languages: Sequence[str]) -> dict[str, tuple[st
     found: dict[str, tuple[str, ...]] = {}
     for word in words:
         for language in languages:
-            for form in dict.fromkeys((stem(word, language), _unaccented_stem(word, language))):
+            typed = (stem(other, language) for other in _typed_otherwise(word, language))
+            for form in dict.fromkeys((stem(word, language), _unaccented_stem(word, language), *typed)):
                 for term in (form, BESIDE + form):
                     if language not in found.get(term, ()):
                         found[term] = (*found.get(term, ()), language)
     return {term: () if len(by) == len(languages) else by for term, by in found.items()}
+
+
+def _typed_otherwise(word: str, language: str) -> Iterator[str]:
+    """Other spellings of a word in a language whose letters with marks are typed as two: *Müller* and *Mueller*."""
+    pairs = _TYPED.get(language, ())
+    for one, two in ((0, 1), (1, 0)):
+        other = word
+        for pair in pairs:
+            other = other.replace(pair[one], pair[two])
+        if other != word:
+            yield other
 
 
 def _variants(token: str) -> Iterator[str]:

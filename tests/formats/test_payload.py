@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import random
 import textwrap
 import time
@@ -73,6 +74,14 @@ def dump(width: int = 16, sign: str = " ") -> str:
             "begin 644 duck.png\nM" + "\nM".join(["#V-O;6UO;B!S96YS92!I<R!N;W0@<V\\@8V]M;6]N"] * 9) + "\n`\nend\nafter",
             f"begin 644 duck.png {MARK} end after",
         ),
+        (
+            "begin 644 duck.png\n"
+            + "".join(binascii.b2a_uu(BYTES[at : at + 45]).decode() for at in range(0, 450, 45))
+            + " \nend\nx",
+            f"begin 644 duck.png {MARK} end x",
+        ),
+        (f"a <~{base64.a85encode(BYTES, wrapcol=72).decode()}~> b", f"a <~{MARK}~> b"),
+        (f"a\n{textwrap.fill(base64.b32encode(BYTES).decode(), 64)}\nb", f"a {MARK} b"),
     ],
 )
 def test_encoded_data_is_removed(text: str, left: str) -> None:
@@ -95,6 +104,8 @@ def test_encoded_data_is_removed(text: str, left: str) -> None:
         "\n".join(f"2024 1200 1300 1400 1500 160{at} kWh of the house" for at in range(9)),
         "-----BEGIN PGP SIGNED MESSAGE-----\n\nOtters swim.\n",
         "begin 644 and end somewhere\n",
+        "begin 644 list of ducks\nMALLARD AND TEAL\nand others\nend\n",
+        "a <~ b, and in the end ~> c\n" * 9,
         'd="M 1 2 L 3 4"',
     ],
 )

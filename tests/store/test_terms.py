@@ -180,6 +180,26 @@ def test_letters_match_with_and_without_accents(typed: str, text: str, language:
         assert not set(terms_of(held, stemmer)).isdisjoint(word.terms)
 
 
+@pytest.mark.parametrize(
+    ("typed", "text", "language"),
+    [
+        ("Eigentuemer", "die Eigentümer", "german"),
+        ("Müller", "Herr Mueller", "german"),
+        ("Foehn-Gewitter", "Föhn-Gewitter", "german"),
+        ("smoerrebroed", "smørrebrød", "danish"),
+        ("Aarhus", "Århus", "danish"),
+        ("Goeteborg", "Göteborg", "swedish"),
+    ],
+)
+def test_letters_typed_as_two(typed: str, text: str, language: str) -> None:
+    """In texts of their language alone: an English *blue* is no German *blü*."""
+    (word, *_) = wanted(typed, ["english", language])
+
+    assert not set(terms_of(text, language)).isdisjoint(word.terms)
+    (blue,) = wanted("blue", ["english", "german"])
+    assert dict(zip(blue.terms, blue.stemmers, strict=True))["blu"] == ("german",)
+
+
 @pytest.mark.parametrize("unseen", "\u00ad\u200b\u200c\u200d\u200e\u2060\u2063\ufeff\u061c\u3164\ufe0f\U000e0061")
 def test_invisible_characters_divide_no_word(unseen: str) -> None:
     """Soft hyphens, zero-width spaces, joiners, marks of direction, selectors, tags."""
