@@ -58,7 +58,8 @@ def request_of(values: Mapping[str, Any], kind: type[T], *, strict: bool = True)
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise RequestError(f"the request is not valid: {_lower(str(error))}") from error
+        message = str(error)
+        raise RequestError(f"the request is not valid: {message[:1].lower()}{message[1:]}") from error
     except UnicodeEncodeError as error:
         # Where a number or a date is wanted; as a text, an undecodable name is taken.
         raise RequestError("the request is not valid: a number or a date has characters that are not text") from error
@@ -75,7 +76,3 @@ def _refuse_unknown(values: Mapping[str, Any], kind: type) -> None:
         default = known[name].default
         if isinstance(value, dict) and dataclasses.is_dataclass(default):
             _refuse_unknown(value, type(default))
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]

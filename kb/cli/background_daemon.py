@@ -37,9 +37,6 @@ def started_daemon(session: Session, settings: Settings) -> BackgroundDaemon:
 
 def exited(started: BackgroundDaemon) -> KbError:
     """Return the error of a daemon that ended before it answered."""
-    return KbError(f"kb watch exited during startup: {_last_words(started.output())}", f"See the log: {started.log}")
-
-
-def _last_words(output: str) -> str:
-    """Return why a daemon ended: the error it wrote last, which its log repeats; where there is none, all it wrote."""
-    return output.rpartition("\nkb: ")[2]
+    # The error it wrote last, which its log repeats; where there is none, all it wrote.
+    why = started.output().rpartition("\nkb: ")[2]
+    return KbError(f"kb watch exited during startup: {why}", f"See the log: {started.log}")

@@ -30,7 +30,7 @@ _OUTCOMES: Final = {
 }
 
 
-@click.command("install", cls=Command, short_help="Add kb to a client of agents, and try it there.")
+@click.command("install", cls=Command, short_help="Add kb to an agent's client, and try it there.")
 @click.argument("client", required=False, type=click.Choice(tuple(BY_NAME)), metavar="[CLIENT]")
 @click.option("--write", is_flag=True, help="Let agents write notes, too.")
 @click.option("--print", "prints", is_flag=True, help="Show the entry and where it would go; change nothing.")

@@ -37,7 +37,7 @@ def shown(file: KnownFile, folders: Sequence[str]) -> str:
     or a character in it could be taken for the end of a line.
     """
     path = file.path if folders == (file.folder,) else f"{file.folder}/{file.path}"
-    return path if _is_plain(path) else uri_of(file)
+    return path if path.isprintable() and not is_uri(path) else uri_of(file)
 
 
 def uri_of(file: KnownFile) -> str:
@@ -87,10 +87,6 @@ def one_line(text: str, most: int = 200) -> str:
 def plain(text: str) -> str:
     """Return text that can be encoded: lone surrogates, which stand for undecodable bytes, become question marks."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _is_plain(path: str) -> bool:
-    return path.isprintable() and not is_uri(path)
 
 
 def _checked(name: str) -> str:

@@ -154,7 +154,7 @@ SHORT_HELP = {
     "index": "Update the index from the folders.",
     "search": "Find the passages nearest to a question.",
     "ask": "Answer in sentences of your files, with their sources.",
-    "chat": "Ask one question after the other.",
+    "chat": "Ask questions and follow-up questions.",
     "similar": "Find passages similar to a file.",
     "open": "Open a hit of the last search.",
     "show": "Show the passages of a file.",

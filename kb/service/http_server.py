@@ -64,7 +64,7 @@ class HttpServer:
                 timeout_graceful_shutdown=_ENDING_SECONDS,
             )
         )
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name=name, daemon=True)
 
     def start(self) -> None:
         """Start answering, including connections made before."""
@@ -79,9 +79,6 @@ class HttpServer:
         self._listening.close()
         self._errors.remove()
 
-    def _serve(self) -> None:
-        asyncio.run(self._served())
-
-    async def _served(self) -> None:
+    async def _serve(self) -> None:
         asyncio.get_running_loop().set_exception_handler(exception_handler(self._say))
         await self._server.serve(sockets=[self._listening])

@@ -146,3 +146,11 @@ def test_sentence_without_names_keeps_numbers_and_own_words() -> None:
 
     assert finding.message == "/home/me has 1,200 files in the store"
     assert finding.anonymous() == "<folder> has 1,200 files in the store"
+
+
+def test_each_check_says_what_is_so_if_nothing_is_wrong() -> None:
+    """The documentation is made from it."""
+    said = {one.name: str(one.examine.__doc__) for one in CHECKS}
+
+    assert [name for name, text in said.items() if not text.startswith("Whether ") or "." not in text] == []
+    assert next(one.about for one in CHECKS if one.name == "overlap").startswith("no folder lies in another")

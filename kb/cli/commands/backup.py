@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def backup(session: Session, *, file: str, incremental: bool, keep: int | None, verifies: bool, as_json: bool) -> int:
     """Write a backup of the store to FILE, for kb restore: the text and the vectors of all indexed files.
 
-    The store may be used meanwhile. The files themselves are not in it. It can be read by whoever can read FILE, which
-    only you can, unless you change that.
+    kb can be used meanwhile. The backup does not hold the files themselves. Only you can read FILE, unless you change
+    its permissions.
     """
     refuse_conflicts({"--incremental": incremental, "--verify": verifies})
     if keep is not None and not incremental:

@@ -58,10 +58,10 @@ HELP: Final = """\
 """
 
 
-@command(short_help="Ask one question after the other.", local=True)
+@command(short_help="Ask questions and follow-up questions.", local=True)
 @click.pass_context
 def chat(context: click.Context) -> int:
-    """Ask one question after the other; a follow-up is understood by what was said before.
+    """Ask questions one by one; a follow-up is understood from what was said before.
 
     /help lists the commands. Piped, each line is a question. What you type is kept in your own state folder, for the
     arrow keys.

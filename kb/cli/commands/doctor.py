@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @command(short_help="Check everything kb depends on.", local=True)
 @click.option("-v", "--verbose", is_flag=True, help="Show more facts below each check.")
-@click.option("--fix", "fixes", is_flag=True, help="Make the changes that are safe, say which, and check again.")
+@click.option("--fix", "fixes", is_flag=True, help="Make the safe changes, list them, and check again.")
 @click.option(
     "--report",
     "report_file",
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def doctor(session: Session, *, verbose: bool, fixes: bool, report_file: str | None, as_json: bool) -> int:
     """Check configuration, folders, daemon, store, model, sandbox and all else that kb depends on.
 
-    Below each check that fails is what mends it. Nothing is changed without --fix, which never touches notes or the
+    The remedy is shown below each check that fails. Nothing is changed without --fix, which never touches notes or the
     configuration. The exit code is 1 if a check fails; warnings do not count.
     """
     refuse_conflicts({"--json": as_json, "--report": report_file is not None})

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple[str, ...]) -> int:
     """Write a dated note with this TEXT to the folder and index it.
 
-    Without TEXT, the note is read from standard input if that is piped, else written in $VISUAL or $EDITOR; what was
-    written there is kept in a temporary file if the note cannot be. The path is printed as soon as the file is written.
-    From then on the exit code is 0, even if the note cannot be indexed, which is reported on standard error: the next
-    index run adds it. Do not repeat the command, which would write the note twice.
+    Without TEXT, the note is read from standard input if that is piped, else typed in $VISUAL or $EDITOR; if it cannot
+    be written, what was typed is kept in a temporary file. The path is printed as soon as the file is written. From
+    then on the exit code is 0, even if the note cannot be indexed, which is reported on standard error: the next index
+    run adds it. Do not repeat the command, which would write the note twice.
     """
     words = _note_text(session, text)
     if not words.strip():

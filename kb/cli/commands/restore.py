@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @command(short_help="Restore a backup into the store.", local=True)
 @click.argument("file", shell_complete=file_names)
 @click.option("--force", is_flag=True, help="Replace a store that is not empty.")
-@click.option("--folder", "moved", multiple=True, metavar="OLD=NEW", help="A folder that is elsewhere now. Repeatable.")
+@click.option(
+    "--folder", "moved", multiple=True, metavar="OLD=NEW", help="The new place of a moved folder. Repeatable."
+)
 @json_option
 @click.pass_obj
 def restore(session: Session, *, file: str, force: bool, moved: tuple[str, ...], as_json: bool) -> int:

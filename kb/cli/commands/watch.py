@@ -53,7 +53,7 @@ _HTTP: Final = "127.0.0.1:7420"
     metavar="[HOST:PORT]",
     is_flag=False,
     flag_value=_HTTP,
-    help=f"Answer programs over HTTP too, which need the token that kb token prints. Without HOST:PORT: {_HTTP}.",
+    help=f"Also answer programs over HTTP; they need the token that kb token prints. Without HOST:PORT: {_HTTP}.",
 )
 @click.option("--install-service", is_flag=True, help="Write a service file that starts kb watch at login.")
 @click.option("--print", "prints", is_flag=True, help="With --install-service: print the file instead of writing it.")

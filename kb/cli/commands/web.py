@@ -25,6 +25,7 @@ _POLL_SECONDS: Final = 0.1
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
+    metavar="PORT",
     help="The port, if the page is not open yet.  [default: the same each time]",
 )
 @click.option("--stop", "stops", is_flag=True, help="Close the page and end its sessions; kb watch keeps running.")
