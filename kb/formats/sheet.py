@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from kb.formats.builder import Unreadable, line
 from kb.formats.containers import properties, refuse_encrypted
 from kb.formats.dates import shown
+from kb.formats.far_rows import brought_together
 from kb.formats.workbook import general, opendocument_sheets, sheets
 
 if TYPE_CHECKING:
@@ -54,12 +55,15 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     if name.lower().endswith(_OPEN) and data.startswith(b"PK"):
         _by_xml(builder, data, opendocument_sheets)
         return
+    data, renumbered = brought_together(data)
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
-        for sheet in workbook.sheets_metadata:
+        for number, sheet in enumerate(workbook.sheets_metadata):
             if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible:
-                opened = workbook.get_sheet_by_name(sheet.name)
-                _rows(builder, sheet.name, _filled(opened))
+                rows = _filled(workbook.get_sheet_by_name(sheet.name))
+                if old := renumbered.get(number):
+                    rows = {old[at - 1] + 1: row for at, row in rows.items()}
+                _rows(builder, sheet.name, rows)
     except CalamineError as error:
         if "password" in str(error).lower():
             raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it") from error
@@ -83,12 +87,11 @@ def _by_xml(builder: TextBuilder, data: bytes, read: Callable[[zipfile.ZipFile],
 
 def _filled(opened: CalamineSheet) -> _Rows:
     """Return the filled cells of a sheet, with merged cells repeated in each row."""
-    begin = opened.start or (0, 0)
+    left = (opened.start or (0, 0))[1]
     rows: _Rows = {}
-    for at, row in enumerate(opened.iter_rows(), begin[0] + 1):
-        said = {
-            column: text for column, value in enumerate(row, begin[1] + 1) if value != "" and (text := _cell(value))
-        }
+    # Rows count from the first one of the sheet, columns from the first one that is filled.
+    for at, row in enumerate(opened.iter_rows(), 1):
+        said = {column: text for column, value in enumerate(row, left + 1) if value != "" and (text := _cell(value))}
         if said:
             rows[at] = said
     for first, last in opened.merged_cell_ranges or ():
