@@ -26,6 +26,15 @@ _STARRED: Final = frozenset({"org"})
 # With more blanks before it, it is code.
 _HEADING: Final = re.compile(r" {0,3}#{1,6}\s")
 _STARS: Final = re.compile(r"\*+ ")
+# What Org has for fences and front matter: blocks, drawers, and keywords for programs.
+_BEGIN: Final = re.compile(r"#\+begin_(\w+)", re.IGNORECASE)
+_END: Final = re.compile(r"#\+end_\w+\s*\Z", re.IGNORECASE)
+_CODE: Final = frozenset({"src", "example", "export", "comment", "verse"})
+_DRAWER: Final = re.compile(r":(?:PROPERTIES|LOGBOOK|CLOCK):", re.IGNORECASE)
+_DRAWER_END: Final = ":end:"
+_KEYWORD: Final = re.compile(
+    r"#\+(?!(?:title|subtitle|description|caption)\b)[\w-]+(?:\[[^\[\]]*\])?:.*", re.IGNORECASE
+)
 _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")
 _FENCES: Final = ("```", "~~~")
@@ -89,7 +98,7 @@ class Unit:
 def sentences(text: str, kind: str = "") -> list[Sentence]:
     """Return the sentences of a passage; list items, table rows and lines of code are sentences of their own.
 
-    Headings, fences and rules are left out unless there is nothing else.
+    Headings, fences, rules, and what Org has for programs are left out unless there is nothing else.
 
     Args:
         text: The text of the passage.
@@ -123,7 +132,10 @@ class _Reader:
 
     def __init__(self, kind: str) -> None:
         self._by_line = kind in BY_LINE
-        self._heading = _STARS if kind in _STARRED else _HEADING
+        self._org = kind in _STARRED
+        self._heading = _STARS if self._org else _HEADING
+        self._in_block = False
+        self._in_drawer = False
         self.units: list[Unit] = []
         self.headings: list[Unit] = []
         self._paragraph: list[_Line] = []
@@ -152,8 +164,12 @@ class _Reader:
         """Read one line."""
         by_line = self._by_line
         line = _Line(" ".join(raw.split()), number)
-        fence = line.text.startswith(_FENCES) and not by_line
-        heading = not self._fenced and not by_line and self._heading.match(raw)
+        if self._org and self._is_markup_of_org(line.text, raw):
+            self.flush()
+            self._apart = True
+            return
+        fence = line.text.startswith(_FENCES) and not by_line and not self._in_block
+        heading = not (self._fenced or self._in_block or by_line) and self._heading.match(raw)
         if not line.text or fence or _RULE.fullmatch(line.text) or heading:
             self.flush()
             self._fenced ^= fence
@@ -161,16 +177,29 @@ class _Reader:
             if heading:
                 self.headings.append(Unit(line.text, number, 0))
             return
-        if self._fenced or by_line or self._is_code(raw):
+        if self._fenced or self._in_block or by_line or self._is_code(raw):
             self.flush()
             if _SAYS.search(line.text) or not by_line:
                 self.units.append(Unit(line.text, number, self._blocks, own=True, indent=_indent(raw), raw=raw.strip()))
                 self._blocks += 1
-            self._coded = not self._fenced and not by_line
+            self._coded = not (self._fenced or self._in_block or by_line)
         else:
             self._prose(raw, line)
             self._coded = False
         self._apart = False
+
+    def _is_markup_of_org(self, text: str, raw: str) -> bool:
+        """Whether a line begins or ends a block, is in a drawer, or is for programs."""
+        if self._in_block:
+            self._in_block = not _END.match(text)
+            return not self._in_block
+        if self._in_drawer and not _STARS.match(raw):
+            self._in_drawer = text.lower() != _DRAWER_END
+            return True
+        self._in_drawer = bool(_DRAWER.fullmatch(text))
+        begin = _BEGIN.match(text)
+        self._in_block = bool(begin and begin[1].lower() in _CODE)
+        return bool(self._in_drawer or begin or _END.match(text) or _KEYWORD.fullmatch(text))
 
     def _is_code(self, raw: str) -> bool:
         """Whether a line is code by its indent: not in a list, where that only continues an item."""

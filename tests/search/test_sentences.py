@@ -81,6 +81,46 @@ def test_headings_of_markdown_are_no_sentences(indent: str) -> None:
     assert [one.text for one in sentences("Before.\n\n    # a comment\n    run\n")] == ["Before.", "# a comment", "run"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            ":PROPERTIES:\n:ID: 52cc5684\n:END:\nThe mill has two wheels.\nOne turns.",
+            ["The mill has two wheels.", "One turns."],
+        ),
+        ("* Wheel\n:LOGBOOK:\nCLOCK: [2024-01-01 Mon 10:00]\n:END:\n\nIt turns.", ["It turns."]),
+        ("* Wheel\n  :properties:\n  :ID: a\n  :end:", ["* Wheel"]),
+        ("* Wheel\n:PROPERTIES:\n:ID: a\n* Dam\nIt is wet.", ["It is wet."]),
+        ("The tags :a:b: and :END: are text.", ["The tags :a:b: and :END: are text."]),
+        (
+            "Grease it:\n#+begin_src sh\n  grease --all   # twice\n\n  * stop\n#+end_src\nThen wait. And go.",
+            ["Grease it:", "grease --all # twice", "* stop", "Then wait.", "And go."],
+        ),
+        ("#+BEGIN_EXAMPLE\na. B\nc\n#+END_EXAMPLE", ["a. B", "c"]),
+        (
+            "#+begin_quote\nWater is soft.\nIt wears stone.\n#+end_quote\nSo.",
+            ["Water is soft.", "It wears stone.", "So."],
+        ),
+        ("A wheel.\n#+attr_html: :width 60%\n[[file:wheel.png]]", ["A wheel.", "[[file:wheel.png]]"]),
+        (
+            "#+hugo_slug: wheel\n#+results[2a]: one\n#+caption: A wheel.\nIt turns.",
+            ["#+caption: A wheel.", "It turns."],
+        ),
+        ("#+begin_src sh\ngrease", ["grease"]),
+        ("Fences of Markdown:\n```\na. B\n```", ["Fences of Markdown:", "a. B"]),
+        ("#+begin_src md\n```\na. B\n```\n#+end_src\nIt is. So.", ["a. B", "It is.", "So."]),
+    ],
+)
+def test_markup_of_org_is_no_sentence(text: str, expected: list[str]) -> None:
+    """Drawers, what begins and ends a block, and keywords for programs; lines of code are sentences."""
+    assert [one.text for one in sentences(text, "org")] == expected
+
+
+def test_what_is_markup_in_org_alone_is_text_elsewhere() -> None:
+    """Markdown has other fences."""
+    assert len(sentences("Note this:\n#+begin_src sh\nls\n#+end_src", "markdown")) == 1
+
+
 def test_headings_of_org_are_no_sentences() -> None:
     """They begin with stars at the margin; an indented star is an item there, and in Markdown every star."""
     text = "* Provenance\n** Where\nFound in the mill.\n  * an oak chest\n"
