@@ -227,14 +227,17 @@ def status_text(status: Status, daemon: Mapping[str, Any] | None = None, *, tess
 
     ``tesseract`` is whether that program is installed.
     """
+    # A folder that is not there is no file that failed.
+    unread = {one.folder: f": {one_line(one.reason)}" for one in status.problems if not one.path}
+    number = status.failed - len(unread)
     notes = [
-        *([f"{status.failed:,} could not be indexed"] if status.failed else []),
+        *([f"{number:,} could not be indexed"] if number else []),
         *([f"{len(status.partly):,} read in part"] if status.partly else []),
     ]
     failed = f", {', '.join(notes)} (kb status --problems)" if notes else ""
     details = filter(None, (size(status.size), status.generation))
     facts = [
-        *(("folder", shown_path(folder, "")) for folder in status.folders),
+        *(("folder", f"{shown_path(folder, '')}{unread.get(folder, '')}") for folder in status.folders),
         ("files", f"{status.files:,}{failed}"),
         *([("not read", unread_text(status.problems))] if status.unread else []),
         ("passages", f"{status.passages:,}"),

@@ -78,6 +78,21 @@ def test_status_tells_the_facts() -> None:
     assert "1 character replaced\n" in text
 
 
+@pytest.mark.parametrize(("failed", "files"), [(0, "1"), (2, "1, 2 could not be indexed (kb status --problems)")])
+def test_status_tells_which_folder_is_not_there(failed: int, files: str) -> None:
+    """Beside the folder, which is not counted as a file."""
+    state = FakeKnowledge().state
+    problems = (
+        *(Failure("/notes", f"{one}.md", "is not text") for one in range(failed)),
+        Failure("/usb", "", "is away"),
+    )
+    state = replace(state, folders=("/notes", "/usb"), files=1, failed=failed + 1, problems=problems)
+
+    text = reports.status_text(state)
+
+    assert text.startswith(f"folder:      /notes\nfolder:      /usb: is away\nfiles:       {files}\n")
+
+
 def test_status_tells_what_documents_are_not_kept_from() -> None:
     """What this system does not offer is one line; root is never held to a number of threads."""
     state = FakeKnowledge().state
