@@ -70,15 +70,15 @@ def test_the_client_finds_the_configuration_that_the_command_uses(args: list[str
     """Whatever stands where: where the client says anything at all, the command loads the very same."""
     loaded: list[tuple[str | None, dict[str, str]]] = []
 
-    def load(config_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
-        loaded.append((config_file, {key: value for key, value in overrides.items() if key != "embed.offline"}))
+    def load(session: Session, overrides: Mapping[str, str]) -> Settings:
+        loaded.append((session.config_file, {key: value for key, value in overrides.items() if key != "embed.offline"}))
         return made_up_settings("/notes")
 
     try:
         line = split(args)
     except Undetermined:
         return
-    run(args, Session(open_knowledge=lambda _settings, warn: FakeKnowledge(), load_settings=load))  # noqa: ARG005 - the name is part of it
+    run(args, Session(open_knowledge=lambda _settings, _warn: FakeKnowledge(), load_settings=load))
 
     assert loaded[:1] in ([], [(line.config, line.overrides)])
 

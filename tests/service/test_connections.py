@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,9 +262,11 @@ def test_idle_connections_are_closed(narrow: tuple[str, list[str]]) -> None:
     with connected(store) as silent, connected(store) as slow:
         silent.settimeout(120)
         slow.settimeout(120)
-        for byte in b"GET /st":
-            time.sleep(0.02)
-            slow.sendall(bytes([byte]))
+        # On a busy machine the time is over before the last byte.
+        with suppress(ConnectionError):
+            for byte in b"GET /st":
+                time.sleep(0.02)
+                slow.sendall(bytes([byte]))
         began = time.monotonic()
         assert status(silent.recv(1000)) == 408
         assert status(slow.recv(1000)) == 408

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,11 +44,17 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def endless(said: list[str]) -> Iterator[tuple[Endless, int]]:
-    """Such an application at a port, where a client may stop reading for a fifth of a second."""
+def stalled() -> float:
+    """How many seconds a client may stop reading."""
+    return 0.2
+
+
+@pytest.fixture
+def endless(said: list[str], stalled: float) -> Iterator[tuple[Endless, int]]:
+    """Such an application at a port."""
     listening = socket.create_server(("127.0.0.1", 0))
     app = Endless()
-    limits = ConnectionLimits(stalled=0.2, patient=frozenset({"/patient"}))
+    limits = ConnectionLimits(stalled=stalled, patient=frozenset({"/patient"}))
     server = HttpServer(app, listening, limits, said.append, name="kb-endless")  # type: ignore[arg-type]  # as ASGI
     server.start()
     yield app, listening.getsockname()[1]
@@ -69,13 +76,15 @@ def test_a_client_that_stops_reading_is_disconnected(endless: tuple[Endless, int
         assert app.ended.wait(10)
 
 
-def test_a_slow_client_is_not(endless: tuple[Endless, int]) -> None:
+@pytest.mark.parametrize("stalled", [2.0])
+def test_a_slow_client_is_not(endless: tuple[Endless, int], stalled: float) -> None:
     """It reads on before the time is over, again and again."""
     app, port = endless
     with ask(port, "/") as client:
-        for _ in range(10):
+        until = time.monotonic() + 1.5 * stalled
+        while time.monotonic() < until:
             client.recv(10_000_000)
-            assert not app.ended.wait(0.05)
+            assert not app.ended.wait(0.1)
     assert app.ended.wait(10)
 
 
