@@ -24,7 +24,7 @@ from kb.cli.process_priority import freeze_memory, prepare_process, run_at_low_p
 from kb.cli.read_write_lock import ReadWriteLock
 from kb.cli.remote import DaemonProxy, client_context
 from kb.cli.resource_errors import resource_error
-from kb.cli.session import InputNeeded, Session, current_folder
+from kb.cli.session import InputNeeded, Session, current_folder, load_settings
 from kb.cli.web_port import WebPort, open_in_editor
 from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kb.config import Settings
     from kb.config.schema import Config
     from kb.embedding.takeover import OnnxTakeover
-    from kb.ports import EmbeddingRun, Knowledge
+    from kb.ports import EmbeddingRun
     from kb.records import IndexProgress, Subtree
     from kb.service.server import CommandOutput, CommandRequest, DaemonServer
     from kb.watching.scheduler import Scheduler
@@ -169,7 +169,7 @@ class Daemon:
     def run_command(self, request: CommandRequest, output: CommandOutput) -> int | None:
         """Run a command for another process."""
         session = Session(
-            open_knowledge=self._open_proxy,
+            open_knowledge=lambda settings, _warn: DaemonProxy(self._kb, settings.config),
             load_settings=self._settings_for,
             client=client_context(request, output),
             daemon=self,
@@ -209,26 +209,13 @@ class Daemon:
         embedding = self._embedding
         return embedding.progress if embedding is not None and embedding.progress.to_embed else None
 
-    def _open_proxy(self, settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:  # noqa: ARG002 - the log has it
-        return DaemonProxy(self._kb, settings.config)
-
-    def _settings_for(
-        self,
-        config_file: str | None,
-        *,
-        overrides: Mapping[str, str],
-        environ: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        found: bool = False,
-    ) -> Settings:
+    def _settings_for(self, session: Session, overrides: Mapping[str, str]) -> Settings:
         """Return the settings of a command, if this daemon can serve them.
 
         Raises:
             ConfigError: They select another store, model or chunking.
         """
-        from kb.config import load
-
-        settings = load(config_file, environ, cwd, overrides, found=found)
+        settings = load_settings(session, overrides)
         asked, owned = shared_values(settings), shared_values(self._settings)
         if keys := differences(asked, owned, folders=not self._folders_given):
             theirs, ours = (str(one.file) if one.file else None for one in (self._settings, settings))

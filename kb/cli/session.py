@@ -8,7 +8,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kb.cli.output.formats import to_json
 from kb.cli.output.progress import shown_progress, stoppable
@@ -29,45 +29,16 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge, RunningDaemon
 
 
-class LoadSettings(Protocol):
-    """How a configuration is found; ``kb.config.load`` is the real way."""
-
-    def __call__(
-        self,
-        config_file: str | None,
-        /,
-        *,
-        overrides: Mapping[str, str],
-        environ: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        found: bool = False,
-    ) -> Settings:
-        """The settings in effect."""
-
-
-class OpenKnowledge(Protocol):
-    """How a knowledge base is opened; ``LocalKnowledgeBase.open`` is the real way."""
-
-    def __call__(self, settings: Settings, /, *, warn: Callable[[str], None]) -> Knowledge:
-        """Open it, with a place for warnings."""
-
-
-def load_settings(
-    config_file: str | None,
-    *,
-    overrides: Mapping[str, str],
-    environ: Mapping[str, str] | None = None,
-    cwd: str | None = None,
-    found: bool = False,
-) -> Settings:
-    """The settings in effect, from files, environment and flags."""
+def load_settings(session: Session, overrides: Mapping[str, str]) -> Settings:
+    """The settings in effect for a command line, from files, environment and flags."""
     from kb.config import load
 
-    return load(config_file, environ, cwd, overrides, found=found)
+    client = session.client
+    return load(session.config_file, client.environ, client.cwd or None, overrides, found=session.found)
 
 
-def open_knowledge(settings: Settings, *, warn: Callable[[str], None]) -> Knowledge:
-    """The real knowledge base."""
+def open_knowledge(settings: Settings, warn: Callable[[str], None]) -> Knowledge:
+    """The knowledge base of some settings, opened in this process."""
     from kb.app import LocalKnowledgeBase
 
     return LocalKnowledgeBase.open(settings, warn=warn)
@@ -170,8 +141,8 @@ class Session:
     """One run of the command line. The global options are filled in by the command group.
 
     Args:
-        open_knowledge: How a knowledge base is opened.
-        load_settings: How the configuration is found.
+        open_knowledge: How a knowledge base is opened, with a function that receives warnings.
+        load_settings: How the configuration is found, with values that override it by dotted key.
         client: Where the command was typed.
         daemon: The daemon, if the command runs in it.
         ask_daemon: Has the daemon run the command instead; returns None if there is still none.
@@ -179,8 +150,8 @@ class Session:
         server: The address of another machine to ask instead; empty for none.
     """
 
-    open_knowledge: OpenKnowledge = open_knowledge
-    load_settings: LoadSettings = load_settings
+    open_knowledge: Callable[[Settings, Callable[[str], None]], Knowledge] = open_knowledge
+    load_settings: Callable[[Session, Mapping[str, str]], Settings] = load_settings
     client: ClientContext = field(default_factory=ClientContext.of_this_process)
     daemon: RunningDaemon | None = None
     ask_daemon: Callable[[], int | None] | None = None
@@ -195,8 +166,7 @@ class Session:
 
     def settings(self, **overrides: str) -> Settings:
         """The configuration in effect, with some values overridden by dotted key."""
-        given, environ, cwd = self.overrides | overrides, self.client.environ, self.client.cwd or None
-        return self.load_settings(self.config_file, overrides=given, environ=environ, cwd=cwd, found=self.found)
+        return self.load_settings(self, self.overrides | overrides)
 
     def options(self, settings: Settings) -> list[str]:
         """The global options that mean these settings in any folder; a file that was found still has to be trusted."""
@@ -210,7 +180,7 @@ class Session:
         Raises:
             ConfigError: There is no configuration, or it names no folder.
         """
-        return self.open_knowledge(self.settings_with_folders(), warn=self.notice)
+        return self.open_knowledge(self.settings_with_folders(), self.notice)
 
     def settings_with_folders(self) -> Settings:
         """The configuration in effect, which names at least one folder.
@@ -252,7 +222,7 @@ class Session:
         if self.daemon is not None:
             return self.open().beside(store, folders=(folder,))
         settings = self.settings(**{"folders.paths": json.dumps([folder], ensure_ascii=False), "store.path": store})
-        return self.open_knowledge(settings, warn=self.notice)
+        return self.open_knowledge(settings, self.notice)
 
     def wait_for_index(self, daemon: RunningDaemon, timeout: float | None = None) -> bool:
         """Wait until the daemon has indexed everything on disk now; report it if that fails."""

@@ -31,11 +31,11 @@ class CommandLine:
     def __call__(self, *args: str) -> tuple[int, str, str]:
         """Run kb with some arguments."""
 
-        def load(config_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
-            self.loaded.append((config_file, dict(overrides)))
+        def load(session: Session, overrides: Mapping[str, str]) -> Settings:
+            self.loaded.append((session.config_file, dict(overrides)))
             return self.settings
 
-        def open_knowledge(_settings: Settings, *, warn: Callable[[str], None]) -> FakeKnowledge:
+        def open_knowledge(_settings: Settings, warn: Callable[[str], None]) -> FakeKnowledge:
             self.warn = warn
             return self.kb
 

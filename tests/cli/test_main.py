@@ -218,7 +218,7 @@ def fake_kb(args: list[str], fake: str) -> str:
     """The code that runs kb over a fake knowledge base."""
     return (
         "import sys; from made_up import *; from kb.cli.main import run; from kb.cli.session import Session\n"
-        f"session = Session(lambda s, warn: {fake}, lambda f, overrides, **client: settings('/notes'))\n"
+        f"session = Session(lambda s, warn: {fake}, lambda session, overrides: settings('/notes'))\n"
         f"sys.exit(run({args}, session))"
     )
 

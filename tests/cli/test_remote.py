@@ -114,12 +114,12 @@ def answered(
     """The exit code of a command run for another process, and the frames sent to it."""
     sent: list[bytes | None] = []
 
-    def load(_file: str | None, *, overrides: Mapping[str, str], **_asker: object) -> Settings:
+    def load(_session: Session, overrides: Mapping[str, str]) -> Settings:
         assert not overrides
         return settings(folder)
 
     session = Session(
-        open_knowledge=lambda found, warn: DaemonProxy(kb, found.config),  # noqa: ARG005 - the protocol's name
+        open_knowledge=lambda found, _warn: DaemonProxy(kb, found.config),
         load_settings=load,
         client=client_context(asked, CommandOutput(sent.append)),
         daemon=daemon,
