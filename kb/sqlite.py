@@ -38,6 +38,8 @@ _T = TypeVar("_T")
 _BUSY_SECONDS = 10.0
 _LEAST_ROOM: Final = 1_000_000
 # A higher version than this is a damaged header.
+# What SQLite begins its findings with; the database is named anyway.
+_NO_DETAIL: Final = "*** in database main ***"
 _NO_VERSION: Final = 1000
 
 _SHAPE: Final = """
@@ -84,8 +86,9 @@ class Schema:
         return f"the {self.name} {path}"
 
     def damage(self, path: str, detail: str) -> StoreError:
-        """The exception for a damaged database at a path."""
-        return self.damaged(f"{self.of(path)} is damaged: {detail}", self.remedy)
+        """The exception for a damaged database at a path, with what SQLite says of it on one line."""
+        found = " ".join(detail.removeprefix(_NO_DETAIL).split())
+        return self.damaged(f"{self.of(path)} is damaged: {found}", self.remedy)
 
 
 class Database:

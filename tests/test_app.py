@@ -444,7 +444,7 @@ def test_whoever_stops_a_run_waits_for_no_new_index(
 
 
 def test_a_rebuild_removes_what_was_set_aside(open_kb: Open, notes: Path, tmp_path: Path) -> None:
-    """A damaged index and catalog keep the text of deleted notes: told with their size, gone with a rebuild."""
+    """A damaged index and catalog keep the text of deleted notes, a damaged cache takes room; all are told."""
     word = "xylophonequartz"
     store = tmp_path / "store"
     (notes / "private.md").write_text(f"The word is {word}.\n")
@@ -459,11 +459,19 @@ def test_a_rebuild_removes_what_was_set_aside(open_kb: Open, notes: Path, tmp_pa
     catalog.write_bytes(b"\xa5" * 5000 + catalog.read_bytes()[5000:])
     with open_kb(notes) as kb:
         kb.index()
+    cache = store / "embeddings.sqlite3"
+    cache.write_bytes(b"\xa5" * 5000 + cache.read_bytes()[5000:])
+    with open_kb(notes) as kb:
+        kb.index(full=True)
         aside = dict(kb.status().set_aside)
         kb.rebuild()
         left = kb.status().set_aside
 
-    assert [name.partition("-")[0] for name in aside] == ["catalog.sqlite3.damaged", "damaged"]
+    assert [name.partition("-")[0] for name in aside] == [
+        "catalog.sqlite3.damaged",
+        "damaged",
+        "embeddings.sqlite3.damaged",
+    ]
     assert all(aside.values())
     assert left == ()
     assert [path for path in store.rglob("*") if path.is_file() and word.encode() in path.read_bytes()] == []

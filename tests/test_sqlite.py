@@ -31,6 +31,23 @@ def path(tmp_path: Path) -> str:
 
 
 @both
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (
+            "*** in database main ***\nPage 41: btreeInitPage() returns error code 11",
+            "Page 41: btreeInitPage() returns error code 11",
+        ),
+        ("*** in database main ***\nTree 3: a\nTree 4: b\n", "Tree 3: a Tree 4: b"),
+        ("file is not a database", "file is not a database"),
+    ],
+)
+def test_what_sqlite_finds_is_told_on_one_line(schema: Schema, found: str, told: str) -> None:
+    """SQLite writes some lines, and a heading."""
+    assert schema.damage("kept.db", found).message == f"the {schema.name} kept.db is damaged: {told}"
+
+
+@both
 def test_foreign_table_is_damage(path: str, schema: Schema) -> None:
     """A trigger of another program could change what kb writes, and a table of its own is not kb's to keep."""
     Database(path, schema).close()

@@ -124,7 +124,7 @@ def leftovers(case: Case) -> Finding:
         size = sum(each for _, each in aside)
         found.append(
             warning(
-                "{count} damaged parts were set aside by a repair and take {size:,.1f} MB",
+                "damaged parts that a repair set aside: {count}, {size:,.1f} MB",
                 Remedy(case.command("rebuild"), after=", which removes them"),
                 count=len(aside),
                 size=size / _MEGABYTE,

@@ -1,4 +1,4 @@
-"""Finds and deletes damaged files that were set aside: generations of the vector index, and catalogs."""
+"""Finds and deletes damaged files that were set aside: generations of the vector index, catalogs, embedding caches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kb.store.generations import DAMAGED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CATALOG: Final = re.compile(r"catalog\.sqlite3\.damaged(-wal|-shm)?")
+_DATABASE: Final = re.compile(r"(?:catalog|embeddings)\.sqlite3\.damaged(?:-wal|-shm)?")
 
 
 def set_aside_in(store: str) -> list[tuple[str, int]]:
@@ -48,7 +48,7 @@ def _set_aside(store: str) -> list[Path]:
         path
         for path in folder.iterdir()
         if not path.is_symlink()
-        and (DAMAGED.fullmatch(path.name) if path.is_dir() else _CATALOG.fullmatch(path.name)) is not None
+        and (DAMAGED.fullmatch(path.name) if path.is_dir() else _DATABASE.fullmatch(path.name)) is not None
     )
 
 

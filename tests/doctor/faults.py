@@ -854,7 +854,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "cache overwritten": Fault("cache", "failed", "damaged", "kb index", cache_overwritten, index),
     "cache removed": Fault("cache", "warning", "there is none", "kb index", cache_removed, index),
     "unfinished files": Fault("leftovers", "warning", "2 unfinished files", "rm -r", unfinished_files, with_fix),
-    "damaged set aside": Fault("leftovers", "warning", "1 damaged parts", "kb rebuild", damaged_set_aside, rebuild),
+    "damaged set aside": Fault(
+        "leftovers", "warning", "damaged parts that a repair set aside: 1", "kb rebuild", damaged_set_aside, rebuild
+    ),
     "clock set back": Fault("clocks", "warning", "3.0 days behind", "timedatectl", clock_set_back, clock_set),
     "file of the future": Fault("clocks", "warning", "in the future", "touch ", file_of_the_future, file_touched),
     "model absent": Fault("model", "warning", "the next index run downloads it", "kb model fetch", model_absent(False)),

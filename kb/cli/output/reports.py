@@ -255,7 +255,7 @@ def status_text(status: Status, daemon: Mapping[str, Any] | None = None, *, tess
         taken = size(sum(of for _, of in status.set_aside))
         names = ", ".join(one_line(name) for name, _ in status.set_aside)
         facts.append(
-            ("set aside", f"{names} ({taken}), damaged: kb rebuild removes it and the text of deleted notes in it")
+            ("set aside", f"{names} ({taken}), damaged, perhaps with the text of deleted notes: kb rebuild removes it")
         )
     facts += [
         (
