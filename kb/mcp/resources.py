@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import mcp_types as types
 
 from kb.errors import RequestError
 from kb.mcp.paths import one_line, plain, shown, target_of, uri_of
+from kb.mcp.schemas import UNTRUSTED
 
 if TYPE_CHECKING:
     from kb.mcp.sources import Call, KnowledgeSource
@@ -15,39 +17,10 @@ _PAGE: Final = 100
 _DIGITS: Final = 18
 # The text of one resource, in characters; the next part has a URI of its own.
 _MOST: Final = 100_000
-MARKDOWN: Final = "text/markdown"
 TEXT: Final = "text/plain"
 
 
-@dataclass(frozen=True, slots=True)
-class FileResource:
-    """A file, as a list of resources names it; ``size`` is in bytes."""
-
-    uri: str
-    name: str
-    title: str
-    media: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResourcePart:
-    """The text of a file, or of some of its lines.
-
-    Attributes:
-        uri: The URI that was read.
-        media: The media type.
-        text: The text.
-        rest: The URI of the lines that follow; empty where there are none.
-    """
-
-    uri: str
-    media: str
-    text: str
-    rest: str = ""
-
-
-def listed(source: KnowledgeSource, call: Call, cursor: str | None) -> tuple[tuple[FileResource, ...], str | None]:
+def listed(source: KnowledgeSource, call: Call, cursor: str | None) -> types.ListResourcesResult:
     """Return a page of the files, and the cursor of the next page.
 
     Raises:
@@ -58,16 +31,22 @@ def listed(source: KnowledgeSource, call: Call, cursor: str | None) -> tuple[tup
     with source.opened(call) as kb:
         files = kb.documents()
     page = files[begin : begin + _PAGE]
-    found = tuple(
-        FileResource(uri_of(one), shown(one, folders), one_line(plain(one.title)), _media(one.kind), one.stat.size)
+    found = [
+        types.Resource(
+            uri=uri_of(one),
+            name=shown(one, folders),
+            title=one_line(plain(one.title)) or None,
+            mime_type=_media(one.kind),
+            size=one.stat.size,
+        )
         for one in page
-    )
+    ]
     end = begin + len(page)
-    return found, str(end) if page and end < len(files) else None
+    return types.ListResourcesResult(resources=found, next_cursor=str(end) if page and end < len(files) else None)
 
 
-def part(source: KnowledgeSource, call: Call, uri: str) -> ResourcePart:
-    """Return the text that a URI names.
+def part(source: KnowledgeSource, call: Call, uri: str) -> types.ReadResourceResult:
+    """Return the text that a URI names, marked as untrusted, with the URI of the rest where it is long.
 
     Raises:
         KbError: There is no such file in the index, or it has no such lines.
@@ -75,13 +54,15 @@ def part(source: KnowledgeSource, call: Call, uri: str) -> ResourcePart:
     target = target_of(uri)
     with source.opened(call) as kb:
         found = kb.read(target.name, first_line=target.first_line, last_line=target.last_line)
-    text, rest = found.text, ""
+    text, meta = found.text, {"untrusted": UNTRUSTED}
     if len(text) > _MOST:
         # At the end of a line, unless one line is longer than that.
         text = text[: text.rfind("\n", 0, _MOST) + 1] or text[:_MOST]
         after = found.first_line + text.count("\n") + (not text.endswith("\n"))
-        rest = f"{uri_of(found.file)}#L{after}-L{found.last_line}" if after <= found.last_line else ""
-    return ResourcePart(uri, _media(found.file.kind), plain(text), rest)
+        if after <= found.last_line:
+            meta["rest"] = f"{uri_of(found.file)}#L{after}-L{found.last_line}"
+    content = types.TextResourceContents(uri=uri, mime_type=_media(found.file.kind), text=plain(text), _meta=meta)
+    return types.ReadResourceResult(contents=[content])
 
 
 def _offset(cursor: str | None) -> int:
@@ -93,4 +74,4 @@ def _offset(cursor: str | None) -> int:
 
 
 def _media(kind: str) -> str:
-    return MARKDOWN if kind == "markdown" else TEXT
+    return "text/markdown" if kind == "markdown" else TEXT

@@ -113,14 +113,7 @@ class FileServer:
     ) -> types.ListResourcesResult:
         """A page of the files."""
         cursor = params.cursor if params else None
-        page, after = await self._asked(ctx, lambda call: resources.listed(self._source, call, cursor))
-        return types.ListResourcesResult(
-            resources=[
-                types.Resource(uri=one.uri, name=one.name, title=one.title or None, mime_type=one.media, size=one.size)
-                for one in page
-            ],
-            next_cursor=after,
-        )
+        return await self._asked(ctx, lambda call: resources.listed(self._source, call, cursor))
 
     async def list_templates(
         self, _ctx: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None
@@ -137,11 +130,8 @@ class FileServer:
     async def read_resource(
         self, ctx: ServerRequestContext[Any], params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        """The text of a file, marked as untrusted, with the URI of the rest where it is long."""
-        found = await self._asked(ctx, lambda call: resources.part(self._source, call, params.uri))
-        meta: dict[str, Any] = {"untrusted": UNTRUSTED, **({"rest": found.rest} if found.rest else {})}
-        text = types.TextResourceContents(uri=found.uri, mime_type=found.media, text=found.text, _meta=meta)
-        return types.ReadResourceResult(contents=[text])
+        """The text of a file."""
+        return await self._asked(ctx, lambda call: resources.part(self._source, call, params.uri))
 
     async def _asked(self, ctx: ServerRequestContext[Any], ask: Callable[[Call], T]) -> T:
         """Answer a request for resources, whose errors the protocol has no results for.
