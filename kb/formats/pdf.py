@@ -120,7 +120,19 @@ def _annotation_text(read: object) -> str:
 
 # The marks that PDFium leaves in place of the hyphen.
 MARK: Final = re.compile("[\x02\ufffe]")
-_DIVIDED: Final = re.compile("(?P<before>[\\w-]*)[\x02\ufffe]\r?\n?(?P<after>[\\w-]*)")
+_DIVIDED: Final = re.compile("(?P<before>[\\w\u2010-]*)[\x02\ufffe]\r?\n?(?P<after>[\\w\u2010-]*)")
+# PDFium leaves the hyphen of Unicode as it is.
+_UNMARKED: Final = re.compile("(?P<before>\\w[\\w\u2010-]*)\u2010\r?\n(?P<after>[^\\W\\d_][\\w\u2010-]*)")
+# Nor does it mark a hyphen or a dash behind a digit, which is typed.
+_NUMBER: Final = re.compile("(?<=\\d)[-\u2010\u2013]\r?\n(?=[^\\W_])")
+# The least length of a line that is divided there, as a share of the usual one.
+_DIVIDED_LINE: Final = 0.4
+# What stands around a part of an address, which is divided where it has a hyphen.
+_IN_ADDRESS: Final = re.compile(r"[@/_]|[.:]\w")
+# A hyphen before these stands for the end of the word after them.
+_CONNECTIVES: Final = frozenset(
+    {"und", "oder", "bzw", "sowie", "and", "or", "en", "of", "och", "og", "eller", "ja", "tai"}
+)
 _WORD: Final = re.compile(r"\w[\w-]*\w")
 _MARKS: Final = frozenset({0x02, 0xFFFE})
 # In line heights. A line further below the previous one belongs to a footer or to another text.
@@ -166,21 +178,36 @@ def join_divided_words(text: str, far: Sequence[bool], words: Collection[str]) -
         before, after = found["before"], found["after"]
         if next(at, False) or not (before and after):
             return f"{before}-\n{after}"
-        return _form(before, after, words)
+        return _joined(found, words)
 
+    def unmarked(found: re.Match[str]) -> str:
+        return _joined(found, words) if found["after"][0].islower() else found[0]
+
+    usual = median(lengths) if (lengths := [len(line) for line in text.splitlines() if line.strip()]) else 0
+
+    def number(found: re.Match[str]) -> str:
+        line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+        return found[0].rstrip() if " " in line.strip() and len(line) >= _DIVIDED_LINE * usual else found[0]
+
+    text = _NUMBER.sub(number, text)
     # A word may be divided twice, but each mark is handled once.
-    return _DIVIDED.sub(one, text)
+    return _DIVIDED.sub(one, _UNMARKED.sub(unmarked, text))
 
 
-def _form(before: str, after: str, words: Collection[str]) -> str:
+def _joined(found: re.Match[str], words: Collection[str]) -> str:
+    """Join a divided word as the other words of the document have it; both forms if they do not tell."""
+    before, after = found["before"], found["after"]
     joined, typed = before + after, f"{before}-{after}"
-    last = before.rpartition("-")[2]
-    if not after[0].islower() or last[-1:].isdigit() or len(last) == 1 or "-" in before or last.isupper():
+    last = re.split("[-\u2010]", before)[-1]
+    text = found.string
+    if _IN_ADDRESS.match(text, found.end()) or text[max(0, found.start() - 1) : found.start()] in {"/", "@", "_"}:
+        return typed
+    if not after[0].islower() or last[-1:].isdigit() or len(last) == 1 or last != before or last.isupper():
         return typed
     is_known, is_compound = joined.lower() in words, typed.lower() in words
     if is_known != is_compound:
         return joined if is_known else typed
-    return f"{joined} ({typed})"
+    return f"{before}- {after}" if after in _CONNECTIVES else f"{joined} ({typed})"
 
 
 # --- Pages in columns ---------------------------------------------------------------------------------------------

@@ -76,6 +76,18 @@ def extracted(data: bytes) -> Extracted:
         ("docu\x02mentation", "the Documentation", "documentation"),
         ("well\x02known", "a well-known maker", "well-known"),
         ("price\x02determining", "", "pricedetermining (price-determining)"),
+        ("con\u2010\r\ntainers", "a container, containers", "containers"),
+        ("state\u2010of\u2010\nthe\u2010art", "", "state\u2010of-the\u2010art"),
+        ("Baden\u2010\nBaden", "", "Baden\u2010\nBaden"),
+        ("Haupt\x02und Nebenstraße", "", "Haupt- und Nebenstraße"),
+        ("col\x02or", "a color", "color"),
+        ("jo\x02doe@example.org", "", "jo-doe@example.org"),
+        ("https://example.org/long\x02path", "", "https://example.org/long-path"),
+        ("my\x02notes.txt or a\x02way. Then", "", "my-notes.txt or a-way. Then"),
+        ("on pages 10-\n12 of it", "", "on pages 10-12 of it"),
+        ("of the years 1999\u2013\r\n2004", "", "of the years 1999\u20132004"),
+        ("on A4-\nPapier", "", "on A4-Papier"),
+        ("2019-\n2020-\n", "", "2019-\n2020-\n"),
     ],
 )
 def test_divided_words(text: str, words: str, said: str) -> None:
