@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
+import re
+from typing import TYPE_CHECKING, Final
 
 from kb.formats.builder import Unreadable, line
 from kb.formats.charset import prepare
 from kb.formats.dates import day_of
 from kb.formats.html import parsed, put
+from kb.formats.xml_tree import local, tree_of
 
 if TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
 
 __all__ = ["extract", "prepare"]
+
+_DATA: Final = re.compile(rb"(<data\b[^<>]*>)[^<]*")
 
 
 def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
     """Add each note to the builder.
 
     Raises:
-        Unreadable: It is not an export of Evernote, or declares entities.
+        Unreadable: It is not an export of Evernote.
     """
-    if b"<en-export" not in data:
+    # Attachments are base64; a tree of them would take a multiple of their size.
+    root = tree_of(_DATA.sub(rb"\1", data), builder)
+    if local(root) != "en-export":
         raise Unreadable("is not an export of Evernote: it has no note", "Export the notes again")
-    if b"<!ENTITY" in data:
-        raise Unreadable("declares entities, as no export of Evernote does", "Export the notes again")
-    count = data.count(b"<note>") + data.count(b"<note ")
-    for _, element in ET.iterparse(BytesIO(data)):  # noqa: S314 - no entities in it
-        if element.tag == "data":
-            element.clear()  # an attachment, as base64
-        elif element.tag == "note":
-            _note(builder, element, alone=count == 1)
-            element.clear()
+    notes = [one for one in root if local(one) == "note"]
+    for note in notes:
+        _note(builder, note, alone=len(notes) == 1)
 
 
 def _note(builder: TextBuilder, note: ET.Element, *, alone: bool) -> None:

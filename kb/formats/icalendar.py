@@ -42,7 +42,7 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     Raises:
         Unreadable: It is not a calendar.
     """
-    if b"BEGIN:VCALENDAR" not in data.upper():
+    if not any(one.name == "BEGIN" and one.value.strip().upper() == "VCALENDAR" for one in content_lines(data)):
         raise Unreadable("is not a calendar: it has no VCALENDAR", "Open it with a calendar program")
     found = list(entries(data))
     calendar = next((one.text for one in content_lines(data) if one.name == "X-WR-CALNAME"), "")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from kb.formats.builder import Unreadable, clean, line
 from kb.formats.charset import decoded, named, prepare
 from kb.formats.dates import mail_date
+from kb.formats.decode import decode
 from kb.formats.html import seen
 from kb.formats.icalendar import entries
 from kb.formats.legacy import legacy_encoding
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 # --- Headers ------------------------------------------------------------------------------------------------------
 
 _SURROGATES: Final = re.compile("[\udc80-\udcff]")
+# Begins Japanese and Korean letters in ASCII text.
+_ESCAPE: Final = "\x1b$"
 # The line above a signature, in which the space does not mean that it goes on.
 _SIGNATURE: Final = "-- "
 _FILE_NAME: Final = re.compile(r"(?:file)?name\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s;\"]+))", re.IGNORECASE)
@@ -40,7 +43,7 @@ _FILE_NAME: Final = re.compile(r"(?:file)?name\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|(
 def header(message: EmailMessage, name: str) -> str:
     """Return a header as one line; if it cannot be parsed, as it is in the mail."""
     raw = _raw(message, name)
-    if _SURROGATES.search(raw):
+    if _SURROGATES.search(raw) or _ESCAPE in raw:
         return line(_undeclared(raw, charset_of(message)))
     try:
         return line(str(message.get(name) or ""))
@@ -121,7 +124,9 @@ def _undeclared(raw: str, charset: str) -> str:
 
 
 def _text_of(data: bytes, charset: str) -> str:
-    """Decode bytes that declare no encoding: as UTF-8 if valid, else in the encoding of the mail."""
+    """Decode bytes that declare no encoding: by their escape sequences, as UTF-8 if valid, else in that of the mail."""
+    if _ESCAPE.encode() in data and not charset:
+        return decode(data).text
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -86,8 +86,8 @@ def test_evernote() -> None:
     assert PICTURE[:20] not in alone.text
     assert [place[1] for place in both.places] == ["note: Repair, 2025-04-01", "note: Paint, 2025-04-01"]
     assert both.tags == ["boat", "wood", "colour"]
-    with pytest.raises(Unreadable, match="entities"):
-        extracted(enex, "<!DOCTYPE a [<!ENTITY b 'c'>]><en-export></en-export>")
+    with pytest.raises(Unreadable, match="it has no note"):
+        extracted(enex, "<a/>")
 
 
 def test_fictionbook() -> None:
@@ -138,3 +138,25 @@ def test_cards() -> None:
     assert PICTURE[:20] not in found.text
     with pytest.raises(Unreadable, match="is not a contact"):
         extracted(vcard, "nothing\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("mistake", ["", "Salt & pepper", "two&nbsp;words", "a\x0bcontrol"])
+def test_mistakes_and_encodings_of_exports(encoding: str, mistake: str) -> None:
+    """A bare ampersand, an entity of HTML, a control character: the rest is read, in every encoding."""
+    content = "<content><![CDATA[<en-note>Keel</en-note>]]></content>"
+    note = f"<en-export><note><title>Boat {mistake}</title>{content}</note></en-export>"
+    book = f"<FictionBook><body><section><p>Keel {mistake}</p><p>Rudder</p></section></body></FictionBook>"
+    head = f"<?xml version='1.0' encoding='{encoding}'?>"
+
+    assert "Keel" in extracted(enex, (head + note).encode(encoding)).text
+    assert "Rudder" in extracted(fb2, (head + book).encode(encoding)).text
+
+
+def test_an_entity_that_grows_is_replaced_once() -> None:
+    """None can make a text of gigabytes."""
+    grows = "<!DOCTYPE a [<!ENTITY b 'keel'><!ENTITY c '&b;&b;&b;'>]>"
+
+    found = extracted(fb2, f"{grows}<FictionBook><body><section><p>x &b; &c; y</p></section></body></FictionBook>").text
+
+    assert found.count("keel") == 1

@@ -276,3 +276,21 @@ def test_attached_contacts(kind: str) -> None:
     mail = HEAD + f"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{said}--b--\n".encode()
 
     assert "My card.\n\nZoë Brandt\nPhone: 0301 778899" in extracted("x.eml", mail).text
+
+
+def test_japanese_mails_without_a_declared_encoding() -> None:
+    """Their escape sequences tell it, in headers and text."""
+    text = f"{HEAD.decode()}\n倉庫の鍵\n".replace("Receipt", "会議の件")
+
+    found = extracted("x.eml", text.encode("iso2022_jp"))
+
+    assert found.title == "会議の件"
+    assert "倉庫の鍵" in found.text
+
+
+def test_calendars_in_other_encodings() -> None:
+    """As spreadsheets and old programs write them."""
+    calendar = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Kürbisfest\nEND:VEVENT\nEND:VCALENDAR\n"
+
+    assert extracted("x.ics", calendar.encode("utf-16")).title == "Kürbisfest"
+    assert extracted("x.ics", calendar.encode("latin-1")).title == "Kürbisfest"
