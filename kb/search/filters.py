@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import RequestError
 from kb.search.types import is_of_type, type_named
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kb.records import Filters, KnownFile
 
 Key: TypeAlias = tuple[str, str]
+_FORMS: Final[tuple[Literal["NFC", "NFD"], ...]] = ("NFC", "NFD")
 # Characters with a special meaning in a pattern, or at its beginning.
 _SIGNS: Final = re.compile(r"[*?\[\\]|^[!#]|\s$")
 # A glob for one file or folder, from the top of a watched folder or absolute; a backslash makes any sign a character.
@@ -47,9 +48,9 @@ def globs_from(cwd: str, typed: str) -> tuple[str, ...]:
     if not text or not cwd or is_absolute(text):
         return (typed,)
     # A file may be called a[1].md; what exists goes before a pattern.
-    plain, pattern = (text, "") if os.path.lexists(_joined(cwd, text)) else _without_wildcards(text)
+    plain, pattern = (text, "") if _on_disk(cwd, text) else _without_wildcards(text)
     there: tuple[str, ...] = ()
-    if plain and os.path.lexists(place := _joined(cwd, plain)):
+    if plain and (place := _on_disk(cwd, plain)):
         folder = real_path(place).rstrip("/")
         below = "/" if pattern or not folder or text.endswith("/") else ""
         everything = "" if folder or pattern else "*"
@@ -59,8 +60,17 @@ def globs_from(cwd: str, typed: str) -> tuple[str, ...]:
     return (sign + text.removeprefix("./"), *there)
 
 
-def _joined(cwd: str, path: str) -> str:
-    return os.path.join(cwd, path)  # noqa: PTH118 - names as str, undecodable bytes included
+def _on_disk(cwd: str, path: str) -> str:
+    """Return where a path leads from a folder, with its accents as the disk has them; empty if there is nothing."""
+    place = cwd
+    for part in path.split("/"):
+        forms = (part,) if part.isascii() else (part, *(unicodedata.normalize(form, part) for form in _FORMS))
+        # Names as str, undecodable bytes included.
+        places = (os.path.join(place, form) for form in forms)  # noqa: PTH118
+        place = next(filter(os.path.lexists, places), "")
+        if not place:
+            return ""
+    return place
 
 
 def _without_wildcards(glob: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import given
@@ -14,8 +14,11 @@ from pathspec import GitIgnoreSpec
 
 from kb.errors import RequestError
 from kb.records import FileStat, Filters, KnownFile
-from kb.search.filters import day_of, selected, tag_count
+from kb.search.filters import day_of, globs_from, selected, tag_count
 from kb.search.names import file_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODIFIED = datetime(2026, 3, 5, 12, tzinfo=UTC)
 STAT = FileStat(1, int(MODIFIED.timestamp() * 1e9), 1, 1, 1)
@@ -86,6 +89,24 @@ def test_accents_of_a_path_are_one_in_whatever_form(form: Literal["NFC", "NFD"],
     assert selected(files, Filters(paths=(typed("!caf\u00e9.md"),))) == files[1:]
     assert file_named(files, typed("Tag\u00fcb\u00fccher/caf\u00e9.md"), "/nowhere") is files[0]
     assert file_named(files, "x", typed("/home/\u00e5/Tag\u00fcb\u00fccher/caf\u00e9.md")) is files[0]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("other", FORMS)
+def test_a_pattern_below_a_folder_with_accents(
+    tmp_path: Path, form: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]
+) -> None:
+    """Its part without wildcards is looked for on the disk in either form."""
+    folder = tmp_path / unicodedata.normalize(form, "Übungen/größe")
+    folder.mkdir(parents=True)
+    file = known(unicodedata.normalize(form, "Übungen/größe/Höhle.md"), folder=str(tmp_path.resolve()))
+
+    for pattern in ("Übungen/größe/H*", "Übungen/**/Höhle*", "Übungen/größe/Höh?e.md", "Übungen/größe/"):
+        globs = globs_from(str(tmp_path), unicodedata.normalize(other, f"./{pattern}"))
+        assert selected([file], Filters(paths=globs)) == [file]
+    assert globs_from(str(tmp_path), unicodedata.normalize(other, "Übung/H*")) == (
+        unicodedata.normalize(other, "Übung/H*"),
+    )
 
 
 def test_of_two_names_that_differ_in_form_alone_the_one_that_is_typed_is_meant() -> None:
