@@ -120,14 +120,17 @@ def leftovers(case: Case) -> Finding:
     """Whether no damaged parts and no unfinished files lie in the store."""
     case.require_catalog()
     found = []
-    if aside := set_aside_in(case.store):
-        size = sum(each for _, each in aside)
+    aside = set_aside_in(case.store)
+    if aside:
+        # A cache has no text, and without one a rebuild embeds everything again.
+        only_caches = all(name.startswith("embeddings.") for name, _ in aside)
+        files = [case.file(name) for name, _ in aside]
         found.append(
             warning(
                 "damaged parts that a repair set aside: {count}, {size:,.1f} MB",
-                Remedy(case.command("rebuild"), after=", which removes them"),
+                shell.remove(files) if only_caches else Remedy(case.command("rebuild"), after=", which removes them"),
                 count=len(aside),
-                size=size / _MEGABYTE,
+                size=sum(each for _, each in aside) / _MEGABYTE,
             )
         )
     left = [] if case.holder.locked else list(_left(case))

@@ -236,6 +236,16 @@ def damaged_set_aside(world: World) -> None:
     (aside / "data").write_bytes(bytes(1000))
 
 
+def cache_set_aside(world: World) -> None:
+    """A damaged cache set aside."""
+    world.store.joinpath("embeddings.sqlite3.damaged").write_bytes(bytes(1000))
+
+
+def cache_deleted(world: World) -> None:
+    """The damaged cache is removed, and the present one stays."""
+    world.store.joinpath("embeddings.sqlite3.damaged").unlink()
+
+
 # --- The daemon ----------------------------------------------------------------------------------------------------
 
 
@@ -857,6 +867,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "damaged set aside": Fault(
         "leftovers", "warning", "damaged parts that a repair set aside: 1", "kb rebuild", damaged_set_aside, rebuild
     ),
+    "cache set aside": Fault("leftovers", "warning", "set aside: 1", "rm ", cache_set_aside, cache_deleted),
     "clock set back": Fault("clocks", "warning", "3.0 days behind", "timedatectl", clock_set_back, clock_set),
     "file of the future": Fault("clocks", "warning", "in the future", "touch ", file_of_the_future, file_touched),
     "model absent": Fault("model", "warning", "the next index run downloads it", "kb model fetch", model_absent(False)),

@@ -254,9 +254,10 @@ def status_text(status: Status, daemon: Mapping[str, Any] | None = None, *, tess
     if status.set_aside:
         taken = size(sum(of for _, of in status.set_aside))
         names = ", ".join(one_line(name) for name, _ in status.set_aside)
-        facts.append(
-            ("set aside", f"{names} ({taken}), damaged, perhaps with the text of deleted notes: kb rebuild removes it")
-        )
+        # A cache has no text, and without one a rebuild embeds everything again.
+        only_caches = all(name.startswith("embeddings.") for name, _ in status.set_aside)
+        remedy = "it can be deleted" if only_caches else "kb rebuild removes it and the text of deleted notes in it"
+        facts.append(("set aside", f"{names} ({taken}), damaged: {remedy}"))
     facts += [
         (
             "held",

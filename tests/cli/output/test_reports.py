@@ -93,6 +93,22 @@ def test_status_tells_which_folder_is_not_there(failed: int, files: str) -> None
     assert text.startswith(f"folder:      /notes\nfolder:      /usb: is away\nfiles:       {files}\n")
 
 
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        (["embeddings.sqlite3.damaged"], "it can be deleted"),
+        (["catalog.sqlite3.damaged"], "kb rebuild removes it and the text of deleted notes in it"),
+        (["damaged-1", "embeddings.sqlite3.damaged"], "kb rebuild removes it and the text of deleted notes in it"),
+    ],
+)
+def test_status_tells_what_was_set_aside(names: list[str], remedy: str) -> None:
+    """A cache has no text, and a rebuild beside an empty one would embed everything again."""
+    text = reports.status_text(replace(FakeKnowledge().state, set_aside=tuple((name, 1000) for name in names)))
+
+    size = f"{len(names)}.0 kB"
+    assert f"set aside:   {', '.join(names)} ({size}), damaged: {remedy}\n" in text
+
+
 def test_status_tells_what_documents_are_not_kept_from() -> None:
     """What this system does not offer is one line; root is never held to a number of threads."""
     state = FakeKnowledge().state
