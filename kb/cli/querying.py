@@ -127,7 +127,7 @@ def finish(session: Session, answer: Answer, output: OutputOptions) -> int:
         session.notice(f"{count(folded, 'near-duplicate')} hidden (--all shows {'it' if folded == 1 else 'them'})")
     for notice in notices(answer, session.style().cwd):
         session.notice(str(notice))
-    if stale := freshness_notice(answer.index, hits=len(answer.hits)):
+    if stale := freshness_notice(answer.index, hits=len(answer.hits), index_command=session.command("index")):
         session.notice(stale)
     if output.require_fresh and (answer.index.pending or (session.daemon and not answer.index.watching)):
         return STALE

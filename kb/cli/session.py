@@ -16,6 +16,7 @@ from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanit
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, OutputError, reason_of
 from kb.service.client import DEFAULT_COLUMNS, CommandInput
+from kb.system import shell
 from kb.system.paths import expand_home, real_path
 from kb.system.terminals import environment_of_terminal, is_terminal, leave_standard_output, terminal_id, terminal_size
 
@@ -173,6 +174,12 @@ class Session:
         named = "--found" if settings.found else "--config"
         file = [named, str(settings.file)] if settings.file is not None else []
         return [*file, *(word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}"))]
+
+    def command(self, *words: str) -> str:
+        """A command line of kb with the global options that were typed, so that it means the same configuration."""
+        file = ["--config", self.config_file] if self.config_file and not self.found else []
+        values = [word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}")]
+        return sanitize(shell.join(["kb", *file, *values, *words]))
 
     def open(self) -> Knowledge:
         """The knowledge base of this configuration.

@@ -330,18 +330,24 @@ def moment(when: datetime) -> str:
     return when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def freshness_notice(index: Freshness, *, hits: int) -> str:
-    """Return the notice about how up to date the index is; empty where there is nothing to report."""
+def freshness_notice(index: Freshness, *, hits: int, index_command: str = "kb index") -> str:
+    """Return the notice about how up to date the index is; empty where there is nothing to report.
+
+    Args:
+        index: How up to date it is.
+        hits: The number of hits.
+        index_command: The command that indexes what the question asked.
+    """
     if index.as_of is None and index.watching:
         return "kb watch is still indexing the folders; the answer may be incomplete (--wait waits for it)"
     if index.as_of is None and not hits:
-        return "nothing is indexed yet: run kb index"
+        return f"nothing is indexed yet: run {index_command}"
     if index.pending and index.watching:
         # A change may be that of a folder with any number of files.
         changes = f"at least {count(index.pending, 'change')} being indexed"
         return f"{changes}; the answer may be incomplete (--wait waits for it)"
     if index.pending:
-        return f"{count(index.pending, 'file')} not indexed yet; the answer may be incomplete: run kb index"
+        return f"{count(index.pending, 'file')} not indexed yet; the answer may be incomplete: run {index_command}"
     return ""
 
 

@@ -176,6 +176,23 @@ def test_a_refusal_says_what_is_known(command: CommandLine) -> None:
     assert found["weak"] is True
 
 
+@pytest.mark.parametrize(
+    ("options", "index"),
+    [
+        ([], "kb index"),
+        (["-s", "search.limit=3"], "kb -s search.limit=3 index"),
+        (["--store", "/other store"], "kb -s 'store.path=/other store' index"),
+    ],
+)
+def test_the_command_that_indexes_has_the_options_that_were_typed(
+    command: CommandLine, options: list[str], index: str
+) -> None:
+    """Without them, it would index another store."""
+    command.kb.given = replace(answer(), index=Freshness(None, 0))
+
+    assert f"kb: nothing is indexed yet: run {index}\n" in command(*options, "search", "x")[2]
+
+
 def test_what_waits_is_told_once(command: CommandLine) -> None:
     """With the remedy, and not among what is missing."""
     command.kb.given = replace(answer(pending=3), missing=Missing(waiting=3))
