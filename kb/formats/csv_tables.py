@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _DELIMITERS: Final = ",;\t|"
+# The first line in which Excel keeps the delimiter.
+_SAID: Final = re.compile(r"\ufeff?\"?sep=([,;\t|])\"?\s*", re.IGNORECASE)
 _SAMPLE: Final = 20
 _LONGEST_FIELD: Final = 10_000_000
 
@@ -20,17 +23,22 @@ _LONGEST_FIELD: Final = 10_000_000
 def parse_csv(text: str, first_line: int = 1) -> Outline:
     """Read the rows of a table, numbered as in a spreadsheet; quoted values may span lines.
 
+    A first line that names the delimiter, as Excel writes it, is no row.
+
     Args:
         text: The whole text of the file.
         first_line: The line on which the table begins.
     """
     lines = text.split("\n")[first_line - 1 :]
-    rows = list(_rows(lines, _delimiter(lines)))
+    said = _SAID.fullmatch(lines[0]) if lines else None
+    if said:
+        lines[0] = ""  # the names of the columns follow it
+    rows = list(_rows(lines, said[1] if said else _delimiter(lines)))
     if not rows:
         return Outline()
     blocks = tuple(Block("table", first_line + low, first_line + high) for _, low, high, _ in rows)
     places = tuple(
-        Place(block.first_line, row=row, soft=block is not blocks[0])
+        Place(block.first_line, row=row - bool(said), soft=block is not blocks[0])
         for (row, *_), block in zip(rows, blocks, strict=True)
     )
     names = rows[0][-1]

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final, Literal
 
-from kb.formats.markup import Outline, one_line
+from kb.formats.markup import Outline, in_order, one_line
 from kb.records import Block, Heading, LineContext
 
 if TYPE_CHECKING:
@@ -160,6 +160,12 @@ _RULE: Final = re.compile(r"\\(?:hline|midrule|cmidrule|endhead|endfirsthead)\b"
 _TABLE_BEGIN: Final = re.compile(r"\s*\\begin\{[A-Za-z]+\*?\}(?:\[[^\]]*\])?(?:\{[^{}]*\})*")
 _ROW_END: Final = re.compile(r"\\\\(?:\*|\[[^\]]*\])?")
 _CELL_END: Final = re.compile(r"(?<!\\)&")
+# Items nested deeper than this are not context of the items below them.
+_DEEPEST: Final = 20
+_LIST_SIGN: Final = re.compile(
+    r"\\(begin|end)\{(?:itemize|enumerate|description|compactitem|compactenum)\*?\}"
+    r"|\\item\b\s*(?:\[[^\]]*\])?((?:(?!\\(?:begin|end|item)\b).)*+)"
+)
 _EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
 # A percent sign begins a comment unless it is escaped, or is in a URL or in inline code.
 _PERCENT: Final = re.compile(
@@ -214,7 +220,7 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         date=_words(facts.get("date", "")),
         noise=tuple(noise),
         substitutions=tuple(letters),
-        context=tuple(_columns(lines, first_line - 1, code)),
+        context=in_order([*_columns(lines, first_line - 1, code), *_parents(lines, first_line - 1, code)]),
     )
 
 
@@ -241,6 +247,24 @@ def _columns(lines: Sequence[str], start: int, code: Container[int]) -> Iterator
                 if at + 2 <= last:
                     yield LineContext(at + 2, last, header)
                 break
+
+
+def _parents(lines: Sequence[str], start: int, code: Container[int]) -> Iterator[LineContext]:
+    """Yield the first line of each list item, as the context of the lines of the lists in it."""
+    depth = 0
+    open_: list[tuple[int, int, str]] = []
+    for number in range(start, len(lines)):
+        if number + 1 in code:
+            continue
+        for found in _LIST_SIGN.finditer(_without_comment(lines[number])):
+            depth += (found[1] == "begin") - (found[1] == "end")
+            while open_ and open_[-1][0] >= depth + (found[1] is not None):
+                _, begun, text = open_.pop()
+                if number > begun + 1:
+                    yield LineContext(begun + 2, number, text)
+            if found[1] is None and len(open_) < _DEEPEST and (text := _words(found[2])):
+                open_.append((depth, number, text))
+    yield from (LineContext(begun + 2, len(lines), text) for _, begun, text in open_ if len(lines) > begun + 1)
 
 
 def _in_order(headings: Sequence[Heading]) -> Iterator[Heading]:

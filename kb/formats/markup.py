@@ -278,6 +278,16 @@ def in_order(context: Iterable[LineContext]) -> tuple[LineContext, ...]:
     return tuple(sorted(context, key=lambda one: (one.first_line, -one.last_line)))
 
 
+# --- Plain text ---------------------------------------------------------------------------------------------------
+
+_ITEM: Final = re.compile(r"(\s*)[-+*\u2022\u2023\u25e6]\s+(?:\[[ xX]\]\s+)?(\S.*)")
+
+
+def parse_text(text: str, first_line: int = 1) -> Outline:
+    """Read the lists of a plain text: an item is the context of those that are indented deeper below it."""
+    return Outline(context=in_order(parents_of_items(text.split("\n"), first_line - 1, (), _ITEM)))
+
+
 # --- reStructuredText ---------------------------------------------------------------------------------------------
 
 # A star and a dash begin a row of a list table.

@@ -358,7 +358,10 @@ _TS: Final = (
 _TS_HOLDERS: Final = "class_declaration abstract_class_declaration internal_module module"
 _C: Final = "function_definition type_definition enum_specifier preproc_function_def"
 
-_TEXT: Final = _text("text", ".txt .text", "plain text", "paragraphs", front_matter=True)
+_TEXT: Final = _text(
+    "text", ".txt .text", "plain text", "paragraphs; each passage of a nested list is embedded with its parents",
+    reader="kb.formats.markup:parse_text", front_matter=True, sample="- x\n  - y\n",
+)  # fmt: skip
 
 # In the order in which --type names its types.
 _PLAIN: Final = (
@@ -507,7 +510,7 @@ _DATA: Final = (
     _text(
         "latex", ".tex .ltx", "LaTeX",
         "sections, title, author, date; comments are not embedded; each passage of a table is embedded with the column "
-        "names",
+        "names, of a list with its parents",
         reader="kb.formats.latex:parse_latex", sample="\\section{x}\ny % z\n",
     ),
     _text(

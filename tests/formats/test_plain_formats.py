@@ -60,6 +60,15 @@ def test_empty_rows_count() -> None:
     assert [one.text for one in parse_csv(text).headings] == ["Name, Town"]
 
 
+def test_delimiter_that_excel_names() -> None:
+    """The line that names it is no row, and the names of the columns follow it."""
+    outline = parse_csv("sep=;\nBird;Nest, if any\nheron;tree\n")
+
+    assert [(one.text, one.first_line) for one in outline.headings] == [("Bird, Nest, if any", 2)]
+    assert [(one.first_line, one.row) for one in outline.places] == [(2, 1), (3, 2)]
+    assert parse_csv("sep=x\na,b\n").places[0].row == 1
+
+
 def test_table_without_header() -> None:
     """Numbers are no names of columns, and one column has none."""
     assert parse_csv("1,2\n3,4\n").headings == ()

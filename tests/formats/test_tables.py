@@ -124,6 +124,13 @@ def test_table_without_header_has_no_context(name: str, text: str) -> None:
 BELOW = "\n".join(f"offer {at}: slate tile batch {at}, delivered by lorry" for at in range(60)).split("\n")
 
 
+def nested_in_latex(between: str) -> str:
+    """A list of LaTeX, with a sign or a space between the signs of its lists."""
+    begin, end = "\\begin{enumerate}" + between, "\\end{enumerate}" + between
+    items = "\n".join(f"\\item {one}" for one in BELOW)
+    return f"{begin}\\item Bathroom {begin}\\item[a)] Tilers\n{begin}{items}\n{end}{end}{end}\n"
+
+
 def list_of(first: str, second: str, third: str, between: str = "\n") -> str:
     """A list of three levels, each with its sign."""
     items = [f"{first} Bathroom", f"{second} Tilers", *(f"{third} {one}" for one in BELOW)]
@@ -140,6 +147,10 @@ def list_of(first: str, second: str, third: str, between: str = "\n") -> str:
         ("a.adoc", list_of("-", ".", "..", "\n\n")),
         ("a.adoc", list_of("1.", "* [x]", "** [ ]")),
         ("a.adoc", list_of("*", "** x\n+\n----\n* code\n----\n**", "***")),
+        ("a.txt", list_of("-", "  *", "    \u2022")),
+        ("a.txt", list_of("-", "\t- [ ]", "\t\t- [x]", "\n\n")),
+        ("a.tex", nested_in_latex("\n")),
+        ("a.tex", nested_in_latex(" ").replace("enumerate", "itemize")),
     ],
 )
 def test_parents_are_context_of_lists(name: str, text: str) -> None:
@@ -163,3 +174,15 @@ def test_a_list_of_asciidoc_ends() -> None:
     found = [(one.first_line, one.last_line, one.text) for one in extract("a.adoc", text.encode()).context]
 
     assert found == [(2, 3, "A"), (8, 8, "B"), (12, 12, "C")]
+
+
+def test_lists_of_latex_end() -> None:
+    """With their environment, also where several are in one line."""
+    text = (
+        "\\begin{itemize}\n\\item A\n\\begin{enumerate}\n\\item a\n\\end{enumerate}\n"
+        "\\item B \\begin{itemize} \\item b\non\n\\end{itemize}\n\\end{itemize}\nText\n"
+    )
+
+    found = [(one.first_line, one.last_line, one.text) for one in extract("a.tex", text.encode()).context]
+
+    assert found == [(3, 5, "A"), (7, 8, "B"), (7, 7, "b")]
