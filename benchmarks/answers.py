@@ -253,7 +253,7 @@ def invented(reply: Reply, texts: Mapping[str, str]) -> int:
     """How many quotes of a reply do not stand in the file that they name."""
     files = {hit.rank: hit.passage.file for hit in reply.answer.hits}
     places = [(quote, files[quote.rank]) for quote in reply.quotes]
-    return sum(quote.text not in texts[f"{file.folder}/{file.path}"] for quote, file in places)
+    return sum(quote.text not in texts[file.absolute_path] for quote, file in places)
 
 
 def answers_of(folder: Path) -> dict[str, str]:

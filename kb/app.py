@@ -437,9 +437,7 @@ class LocalKnowledgeBase(SearchMethods):
 
     def resolve(self, name: str) -> str:
         """The absolute path of the indexed file with a name or relative path."""
-        return "{0.folder}/{0.path}".format(
-            file_named(self._files_in_folders(), name, "", self._container.catalog.named)
-        )
+        return file_named(self._files_in_folders(), name, "", self._container.catalog.named).absolute_path
 
     def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
         """The filter values that match no file, with suggestions."""

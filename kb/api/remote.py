@@ -139,8 +139,7 @@ class RemoteKnowledgeBase(SearchMethods):
         Raises:
             NotIndexed: None has it, or several have.
         """
-        file = self._call("links", Links, {"path": name}).file
-        return f"{file.folder}/{file.path}"
+        return self._call("links", Links, {"path": name}).file.absolute_path
 
     def links(self, file: str) -> Links:
         """What a file links to and what links to it."""

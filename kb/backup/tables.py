@@ -65,7 +65,7 @@ def record_of(passage: StoredPassage, vector: NDArray[np.float32] | None) -> Pas
     file = passage.file
     return {
         "id": passage.id,
-        "path": _text(f"{file.folder}/{file.path}"),
+        "path": _text(file.absolute_path),
         "folder": _text(file.folder),
         "file": _text(file.path),
         "title": _text(file.title),

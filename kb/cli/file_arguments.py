@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kb.cli.last_results import load_results
-from kb.cli.output.formats import absolute
 from kb.cli.output.terminal import shown_path
 from kb.errors import AmbiguousName, NotIndexed
 
@@ -70,11 +69,8 @@ def _meant(
     except NotIndexed as unknown:
         error = unknown
     cwd = session.style().cwd
-    shown = [
-        path
-        for file in kb.documents()
-        if (path := absolute(file.folder, file.path)) and typed in _forms(shown_path(path, cwd), shown_path(path, ""))
-    ]
+    paths = [file.absolute_path for file in kb.documents()]
+    shown = [path for path in paths if typed in _forms(shown_path(path, cwd), shown_path(path, ""))]
     if len(shown) == 1:
         return shown[0], None
     if typed.isdecimal() and (locations := load_results(session.client.terminal)) and 0 < int(typed) <= len(locations):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from kb.cli.output.formats import absolute, where
+from kb.cli.output.formats import where
 from kb.system.files import write_whole
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def save_results(terminal: str, answer: Answer, server: str = "") -> None:
     """
     locations = [
         Location(
-            absolute(hit.passage.file.folder, hit.passage.file.path),
+            hit.passage.file.absolute_path,
             where(hit.passage),
             hit.passage.file.kind,
             hit.passage.first_line,

@@ -47,7 +47,7 @@ def write_answer(session: Session, answer: Answer, output: OutputOptions) -> int
         case "md":
             session.write(formats.markdown(answer, cwd=style.cwd, full=output.full))
         case "paths":
-            files = formats.answer_paths(answer)
+            files = [hit.passage.file.absolute_path for hit in answer.hits]
             session.write(formats.paths(files, cwd=style.cwd, null=output.null, exact=not session.client.stdout_tty))
         case "text":
             detail = Detail(l2=output.l2, full=output.full, around=_context_lines(answer, output.context))
@@ -148,7 +148,7 @@ def _context_lines(answer: Answer, count: int) -> dict[str, ContextLines]:
     found: dict[str, ContextLines] = {}
     for hit in answer.hits:
         passage = hit.passage
-        path = formats.absolute(passage.file.folder, passage.file.path)
+        path = passage.file.absolute_path
         if hit.changed or not passage.exact:
             found[passage.id] = ContextLines()
             continue

@@ -40,7 +40,7 @@ class KnownItem:
     @property
     def document(self) -> str:
         """The file's absolute path, by which it is judged."""
-        return f"{self.file.folder}/{self.file.path}"
+        return self.file.absolute_path
 
 
 def known_items(

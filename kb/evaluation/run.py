@@ -117,7 +117,7 @@ class Names:
 
     def of(self, file: KnownFile) -> str:
         """Return the name of a file in the judgements, else its absolute path."""
-        return self._of_file.get(file.key, f"{file.folder}/{file.path}")
+        return self._of_file.get(file.key, file.absolute_path)
 
 
 def run_questions(
@@ -158,7 +158,7 @@ def run_questions(
 
 def _placed(hit: Hit, names: Names, offsets: dict[str, Offsets]) -> Span:
     passage = hit.passage
-    path = f"{passage.file.folder}/{passage.file.path}"
+    path = passage.file.absolute_path
     if path not in offsets:
         offsets[path] = Offsets(Path(path))
     return offsets[path].place(names.of(passage.file), passage.text, passage.first_line)

@@ -99,7 +99,7 @@ def _samples(source: KnowledgeSource) -> dict[str, dict[str, Any]]:
     if not files:
         return {"search": {"question": "what are these files about?"}, "list": {}, "status": {}}
     titled = max(files, key=lambda one: (len(re.findall(r"\w+", one.title)), one.key))
-    path = f"{titled.folder}/{titled.path}"
+    path = titled.absolute_path
     question = titled.title or titled.path
     return {
         "search": {"question": question},

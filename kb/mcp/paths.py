@@ -36,13 +36,13 @@ def shown(file: KnownFile, folders: Sequence[str]) -> str:
     It is relative where there is one folder, absolute where there are several, and a URI where its bytes are not text
     or a character in it could be taken for the end of a line.
     """
-    path = file.path if folders == (file.folder,) else f"{file.folder}/{file.path}"
+    path = file.path if folders == (file.folder,) else file.absolute_path
     return path if path.isprintable() and not is_uri(path) else uri_of(file)
 
 
 def uri_of(file: KnownFile) -> str:
     """Return the URI of a file."""
-    return SCHEME + quote_from_bytes(os.fsencode(f"{file.folder}/{file.path}"))
+    return SCHEME + quote_from_bytes(os.fsencode(file.absolute_path))
 
 
 def named(path: str) -> str:

@@ -121,7 +121,7 @@ def list_notices(unmatched: Sequence[Unmatched], building: Building | None) -> s
 def status_notices(now: Status, building: Building | None) -> str:
     """Return what a user should know about the index."""
     reasons = [
-        f"Not indexed: {one_line(plain(f'{one.folder}/{one.path}'))} ({one_line(plain(one.reason))})"
+        f"Not indexed: {one_line(plain(one.absolute_path))} ({one_line(plain(one.reason))})"
         for one in now.problems[:_PROBLEMS]
     ]
     more = len(now.problems) - _PROBLEMS

@@ -350,7 +350,7 @@ def note(source: KnowledgeSource, call: Call, asked: NoteArguments) -> NoteResul
     folders = source.settings.folder_paths()
     with source.opened(call) as kb:
         path, report = kb.note(asked.text, title=asked.title, tags=asked.tags)
-    failed = any(f"{one.folder}/{one.path}" == path for one in report.failures)
+    failed = any(one.absolute_path == path for one in report.failures)
     short = path.removeprefix(f"{folders[0]}/") if len(folders) == 1 else path
     return NoteResult(path=plain(short), indexed=not failed and not report.interrupted)
 

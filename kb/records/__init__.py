@@ -62,6 +62,7 @@ from kb.records.files import (
     ScanBasis,
     Source,
     Subtree,
+    absolute_path,
     is_racy,
     subtrees_above,
 )
@@ -158,6 +159,7 @@ __all__ = [
     "Unmatched",
     "VectorRecord",
     "VectorServer",
+    "absolute_path",
     "digest_of",
     "folded",
     "is_racy",

@@ -15,6 +15,11 @@ Subtree: TypeAlias = tuple[str, str]
 """A watched folder, and the path in it of a file or directory with all that is below it ("" for the folder itself)."""
 
 
+def absolute_path(folder: str, path: str) -> str:
+    """The absolute path of a file in a watched folder, or of the folder itself where the path is empty."""
+    return f"{folder.rstrip('/')}/{path}" if path else folder
+
+
 def subtrees_above(place: Subtree) -> Iterator[Subtree]:
     """The subtrees that a subtree is a part of, the nearest first; the last is the folder."""
     folder, path = place
@@ -71,6 +76,11 @@ class Failure:
     folder: str
     path: str
     reason: str
+
+    @property
+    def absolute_path(self) -> str:
+        """Its absolute path."""
+        return absolute_path(self.folder, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +194,8 @@ class KnownFile:
     def key(self) -> tuple[str, str]:
         """What identifies the file: (folder, path)."""
         return (self.folder, self.path)
+
+    @property
+    def absolute_path(self) -> str:
+        """Its absolute path."""
+        return absolute_path(self.folder, self.path)

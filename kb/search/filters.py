@@ -211,8 +211,7 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
     return frozenset(
         file.key
         for file in files
-        if spec.match_file(_one_form(file.path))
-        or absolute.match_file(_one_form(f"{file.folder}/{file.path}").lstrip("/"))
+        if spec.match_file(_one_form(file.path)) or absolute.match_file(_one_form(file.absolute_path).lstrip("/"))
     )
 
 
@@ -228,7 +227,7 @@ def _at_place(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
         for file in files
         if (own := _one_form(file.path)) == exact
         or own.startswith(below[1:])
-        or (absolute := _one_form(f"{file.folder}/{file.path}")).startswith(below)
+        or (absolute := _one_form(file.absolute_path)).startswith(below)
         or (exact and absolute == whole)
     )
 
@@ -241,7 +240,7 @@ def _literally(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
     found = set()
     for file in files:
         below = _comparable(file.path)
-        whole = _comparable(f"{file.folder}/{file.path}")
+        whole = _comparable(file.absolute_path)
         if whole.endswith(f"/{wanted}") or whole == wanted or f"{below}/".startswith(f"{wanted}/"):
             found.add(file.key)
     return frozenset(found)

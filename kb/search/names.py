@@ -206,7 +206,7 @@ def file_named(
     known = list(files)
     for found in _matches(known, name, absolute, names):
         if len(found) > 1:
-            paths = sorted(_path(file) for file in found)
+            paths = sorted(file.absolute_path for file in found)
             more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
             raise AmbiguousName(f"{name} may be {', '.join(paths[:_LISTED])}{more}", "Name one of them by its path")
         if found:
@@ -228,10 +228,10 @@ def _matches(
 ) -> Iterator[list[KnownFile]]:
     """Yield the files that match a name, by each rule in order of precedence."""
     # Most names are absolute paths, and most files have another ending.
-    yield [file for file in files if absolute.endswith(file.path) and _path(file) == absolute]
+    yield [file for file in files if absolute.endswith(file.path) and file.absolute_path == absolute]
     yield [file for file in files if file.path == name]
     whole, short = folded(absolute), folded(name).removeprefix("./")
-    yield [file for file in files if folded(_path(file)) == whole]
+    yield [file for file in files if folded(file.absolute_path) == whole]
     yield [file for file in files if folded(file.path) == short]
     if is_absolute(name) or not short:
         return
@@ -257,7 +257,3 @@ def _like(files: Sequence[KnownFile], name: str) -> list[str]:
 def _without_suffix(path: str) -> str:
     stem, dot, _ = path.rpartition(".")
     return stem if dot and stem and not stem.endswith("/") else path
-
-
-def _path(file: KnownFile) -> str:
-    return f"{file.folder}/{file.path}"

@@ -15,7 +15,7 @@ from kb.search.types import type_named
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kb.records import KnownFile, StoredPassage
+    from kb.records import StoredPassage
 
 MOST_HITS: Final = 100
 DEFAULT_HITS: Final = 10
@@ -248,14 +248,9 @@ class Fields:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default  # noqa: PLR2004 - a billion
 
 
-def path_of(file: KnownFile) -> str:
-    """Return the absolute path of a file."""
-    return f"{file.folder.rstrip('/')}/{file.path}"
-
-
 def at_passage(query: Query, passage: StoredPassage) -> str:
     """Return the address of a passage in its document, with the search beside it."""
-    path = quote(path_of(passage.file), safe=_SAFE, errors="surrogateescape")
+    path = quote(passage.file.absolute_path, safe=_SAFE, errors="surrogateescape")
     line = f"&line={passage.first_line}" if passage.first_line else ""
     return f"{_before_file(query.closed())}file={path}{line}#passage"
 

@@ -10,7 +10,7 @@ from kb.search.words import words_of
 from kb.web import text
 from kb.web.documents.markup import IN
 from kb.web.excerpt import excerpt
-from kb.web.query import MOST_HITS, at_passage, path_of
+from kb.web.query import MOST_HITS, at_passage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def shown_path(file: KnownFile, folders: Sequence[str]) -> str:
 def _result(hit: Hit, query: Query, words: Words, folders: Sequence[str]) -> Result:
     passage, file = hit.passage, hit.passage.file
     trail = [one for one in passage.heading if one != file.title]
-    open_here = query.file == path_of(file) and passage.first_line <= query.line <= passage.last_line
+    open_here = query.file == file.absolute_path and passage.first_line <= query.line <= passage.last_line
     return Result(
         rank=hit.rank,
         title=file.title or file.path.rpartition("/")[2],
@@ -152,11 +152,11 @@ def _result(hit: Hit, query: Query, words: Words, folders: Sequence[str]) -> Res
             for one in hit.duplicates
         ),
         embedded_in=tuple(
-            PlaceLink(shown_path(note, folders), query.address("/read", file=path_of(note), line=0, page=0))
+            PlaceLink(shown_path(note, folders), query.address("/read", file=note.absolute_path, line=0, page=0))
             for note in hit.embedded_in
         ),
         chosen=open_here,
-        file=path_of(file),
+        file=file.absolute_path,
     )
 
 

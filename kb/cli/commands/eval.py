@@ -130,7 +130,7 @@ def _known_items(session: Session, count: int, seed: int, options: EvalOptions) 
 
     with tempfile.TemporaryDirectory(prefix="kb-eval-") as made, session.open() as kb:
         files = kb.documents()
-        items = known_items(files, lambda file: kb.show(f"{file.folder}/{file.path}"), count, seed)
+        items = known_items(files, lambda file: kb.show(file.absolute_path), count, seed)
         if not items:
             raise KbError(
                 "no indexed file has a title or heading to search for",

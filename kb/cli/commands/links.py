@@ -68,7 +68,7 @@ def _links_text(links: Links, session: Session) -> str:
 
 
 def _path(file: KnownFile, session: Session) -> str:
-    return shown_path(formats.absolute(file.folder, file.path), session.style().cwd)
+    return shown_path(file.absolute_path, session.style().cwd)
 
 
 def _from_line(one: ResolvedLink, session: Session) -> str:

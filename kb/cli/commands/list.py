@@ -39,6 +39,6 @@ def list_files(session: Session, long: bool, null: bool, as_json: bool, filters:
     elif long:
         session.write(list_text(files, style))
     else:
-        keys = [file.key for file in files]
-        session.write(formats.paths(keys, cwd=style.cwd, null=null, exact=not session.client.stdout_tty))
+        paths = [file.absolute_path for file in files]
+        session.write(formats.paths(paths, cwd=style.cwd, null=null, exact=not session.client.stdout_tty))
     return 0 if files else 1

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from kb.cli.command import command
-from kb.cli.output import formats
 from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
@@ -63,7 +62,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
             raise
         return _not_indexed(session, error)
     # Other files that cannot be indexed are no news of this note.
-    own = [one for one in report.failures if formats.absolute(one.folder, one.path) == path]
+    own = [one for one in report.failures if one.absolute_path == path]
     if own:
         session.write_error(failures_text(own, session.error_style()))
     return 0

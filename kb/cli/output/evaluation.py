@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.cli.output.formats import absolute
 from kb.cli.output.terminal import OutputStyle, one_line, shown_path
 from kb.records.wording import count
 
@@ -145,7 +144,7 @@ def missed_object(results: Iterable[Result], judged: Judged, items: Sequence[Kno
                     "path": item.document,
                     "line": item.line,
                     "rank": rank,
-                    "first": absolute(first.passage.file.folder, first.passage.file.path) if first else None,
+                    "first": first.passage.file.absolute_path if first else None,
                 }
                 for item, rank, first in _missed(result, judged, items)
             ]
@@ -165,7 +164,7 @@ def _missed(
 
 
 def _place(file: KnownFile, line: int, style: OutputStyle) -> str:
-    return f"{shown_path(absolute(file.folder, file.path), style.cwd)}:{line}"
+    return f"{shown_path(file.absolute_path, style.cwd)}:{line}"
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:

@@ -44,11 +44,6 @@ _NAMED: Final = 3
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<>!|#~])")
 
 
-def absolute(folder: str, path: str) -> str:
-    """Return the absolute path of a file, or of its folder where the path is empty."""
-    return f"{folder.rstrip('/')}/{path}" if path else folder
-
-
 def where(passage: StoredPassage) -> str:
     """Return where in its file a passage is: its lines, and its place such as a page or slide.
 
@@ -62,7 +57,7 @@ def where(passage: StoredPassage) -> str:
 def duplicate_places(hit: Hit, cwd: str) -> list[str]:
     """Return where the near duplicates of a hit are, sanitized: path and first line, else the place."""
     return [
-        f"{shown_path(absolute(one.passage.file.folder, one.passage.file.path), cwd)}:"
+        f"{shown_path(one.passage.file.absolute_path, cwd)}:"
         f"{one.passage.first_line if one.passage.exact else where(one.passage)}"
         for one in hit.duplicates
     ]
@@ -111,7 +106,7 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
     reread = {} if hit.rerank is None else {"rerank": round(hit.rerank, 6)}
     found: dict[str, Any] = {
         "rank": hit.rank,
-        "path": absolute(passage.file.folder, passage.file.path),
+        "path": passage.file.absolute_path,
         "lines": [passage.first_line, passage.last_line],
         "page": passage.page,
         "heading": trail(passage.heading),
@@ -124,13 +119,13 @@ def hit_object(hit: Hit, words: Words) -> dict[str, Any]:
         "place": passage.place,
         "alike": [
             {
-                "path": absolute(one.passage.file.folder, one.passage.file.path),
+                "path": one.passage.file.absolute_path,
                 "lines": [one.passage.first_line, one.passage.last_line],
                 "score": rounded(one.score),
             }
             for one in hit.duplicates
         ],
-        "embedded_in": [absolute(note.folder, note.path) for note in hit.embedded_in],
+        "embedded_in": [note.absolute_path for note in hit.embedded_in],
         "cosine_rank": signals.cosine_rank,
         "bm25": None if signals.bm25 is None else round(signals.bm25, 4),
         "bm25_rank": signals.bm25_rank,
@@ -188,7 +183,7 @@ def _lacks(answer: Answer) -> dict[str, Any]:
     if nearest is not None:
         passage = nearest.passage
         found["nearest"] = {
-            "path": absolute(passage.file.folder, passage.file.path),
+            "path": passage.file.absolute_path,
             "lines": [passage.first_line, passage.last_line],
             "place": passage.place,
             "score": rounded(nearest.score),
@@ -205,7 +200,7 @@ def _lacks(answer: Answer) -> dict[str, Any]:
 
 
 def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
-    return [{"path": absolute(one.folder, one.path), "reason": one.reason} for one in failures]
+    return [{"path": one.absolute_path, "reason": one.reason} for one in failures]
 
 
 def index_object(report: IndexReport) -> dict[str, Any]:
@@ -291,7 +286,7 @@ def rebuild_object(report: RebuildReport) -> dict[str, Any]:
 def file_object(file: KnownFile) -> dict[str, Any]:
     """Return a file of the index as a JSON object."""
     return {
-        "path": absolute(file.folder, file.path),
+        "path": file.absolute_path,
         "state": file.state,
         "title": file.title,
         "author": file.author,
@@ -309,11 +304,11 @@ def file_object(file: KnownFile) -> dict[str, Any]:
 def link_object(one: ResolvedLink) -> dict[str, Any]:
     """Return a link as a JSON object: where it is, what is written there, and its target."""
     return {
-        "path": absolute(one.source.folder, one.source.path),
+        "path": one.source.absolute_path,
         "line": one.link.line,
         "link": one.link.target,
         "embeds": one.link.embeds,
-        "target": absolute(one.target.folder, one.target.path) if one.target else None,
+        "target": one.target.absolute_path if one.target else None,
         "target_line": one.line,
         "problem": one.problem,
     }
@@ -322,7 +317,7 @@ def link_object(one: ResolvedLink) -> dict[str, Any]:
 def links_object(links: Links) -> dict[str, Any]:
     """Return the links from and to a file as a JSON object."""
     return {
-        "path": absolute(links.file.folder, links.file.path),
+        "path": links.file.absolute_path,
         "outgoing": [link_object(one) for one in links.outgoing],
         "incoming": [link_object(one) for one in links.incoming],
     }
@@ -377,7 +372,7 @@ def markdown(answer: Answer, *, cwd: str = "", full: bool = False) -> str:
     parts = [f"## {escape_markdown(one_line(answer.question))}\n"]
     for hit in answer.hits:
         passage = hit.passage
-        path = absolute(passage.file.folder, passage.file.path)
+        path = passage.file.absolute_path
         place = f"{shown_path(path, cwd)}:{where(passage)}"
         facts = [cosine_text(hit.score), escape_markdown(one_line(trail(passage.heading) or passage.file.title))]
         facts += ["changed since indexed"] if hit.changed else []
@@ -399,21 +394,16 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def paths(files: Iterable[tuple[str, str]], *, cwd: str = "", null: bool = False, exact: bool = True) -> str:
+def paths(files: Iterable[str], *, cwd: str = "", null: bool = False, exact: bool = True) -> str:
     """Return each file's path once, in the order given.
 
     Args:
-        files: Folder and path of each file.
+        files: The absolute path of each file.
         cwd: The folder that paths are shown relative to; empty shows them absolute.
         null: Whether each path ends with NUL, for ``xargs -0``.
         exact: Whether paths that end with NUL are written as they are; else control characters are made visible.
     """
-    unique = dict.fromkeys(absolute(folder, path) for folder, path in files)
+    unique = dict.fromkeys(files)
     if null and exact:
         return "".join(f"{relative_path(path, cwd)}\0" for path in unique)
     return "".join(f"{shown_path(path, cwd)}{chr(0) if null else chr(10)}" for path in unique)
-
-
-def answer_paths(answer: Answer) -> list[tuple[str, str]]:
-    """Return folder and path of the file of each hit, best first."""
-    return [hit.passage.file.key for hit in answer.hits]

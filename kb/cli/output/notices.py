@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kb.cli.output.formats import absolute, where
+from kb.cli.output.formats import where
 from kb.cli.output.reports import words_only_text
 from kb.cli.output.terminal import one_line, sanitize, shown_path
 from kb.records import MODES
@@ -139,7 +139,7 @@ def _not_yet_reported(missing: Missing, index: Freshness) -> Missing:
 def place_of(hit: Hit, cwd: str) -> str:
     """Return path and place of a hit as they are shown."""
     file = hit.passage.file
-    return f"{shown_path(absolute(file.folder, file.path), cwd)}:{where(hit.passage)}"
+    return f"{shown_path(file.absolute_path, cwd)}:{where(hit.passage)}"
 
 
 def _no_hits(answer: Answer, cwd: str) -> Notice:

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kb.cli.output.formats import absolute, best_by, cosine_text, duplicates_text, trail, where
+from kb.cli.output.formats import best_by, cosine_text, duplicates_text, trail, where
 from kb.cli.output.snippet import snippet, snippet_rows
 from kb.cli.output.terminal import OutputStyle, file_url, one_line, sanitize, shown_path
 from kb.cli.output.wrap import breaks
@@ -167,7 +167,7 @@ def _ended(passage: StoredPassage) -> str:
 
 
 def _path(passage: StoredPassage, style: OutputStyle) -> str:
-    return shown_path(absolute(passage.file.folder, passage.file.path), style.cwd)
+    return shown_path(passage.file.absolute_path, style.cwd)
 
 
 def _heading(passage: StoredPassage) -> str:
@@ -247,7 +247,7 @@ class HitRenderer:
         scores += [] if hit.rerank is None else [f"rerank {hit.rerank:.3f}"]
         self.place(hit.passage, *scores, changed=hit.changed, number=hit.rank)
         if hit.embedded_in:
-            notes = [shown_path(absolute(note.folder, note.path), self._style.cwd) for note in hit.embedded_in]
+            notes = [shown_path(note.absolute_path, self._style.cwd) for note in hit.embedded_in]
             more = f" and {len(notes) - _NOTES} more" if len(notes) > _NOTES else ""
             self._wrapped((f"embedded in {', '.join(notes[:_NOTES])}{more}", "dim"))
         if hit.why:
@@ -352,7 +352,7 @@ class HitRenderer:
         from rich.style import Style
         from rich.text import Text
 
-        url = file_url(absolute(passage.file.folder, passage.file.path))
+        url = file_url(passage.file.absolute_path)
         path = Text(_path(passage, self._style), Style(color="magenta", link=url))
         return path.append(f":{place}", Style(color="green", link=url))
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.cli.output.formats import absolute, answer_object, cosine_text, escape_markdown, rounded, where
+from kb.cli.output.formats import answer_object, cosine_text, escape_markdown, rounded, where
 from kb.cli.output.notices import place_of as place_of_hit
 from kb.cli.output.render import HitRenderer
 from kb.cli.output.terminal import file_url, one_line, sanitize, shown_path
@@ -140,7 +140,7 @@ def reply_markdown(reply: Reply, cwd: str) -> str:
     lines.append("")
     for source in sources_of(reply):
         passage = source.hit.passage
-        path = absolute(passage.file.folder, passage.file.path)
+        path = passage.file.absolute_path
         place = escape_markdown(f"{shown_path(path, cwd)}:{place_of(source)}")
         facts = [cosine_text(_score(source)), *(["changed since indexed"] if source.hit.changed else [])]
         quote = f": “{escape_markdown(one_line(source.quote.text))}”" if reply.claims else ""
@@ -191,7 +191,7 @@ def _source_object(source: NumberedQuote) -> dict[str, Any]:
     passage = source.hit.passage
     return {
         "number": source.number,
-        "path": absolute(passage.file.folder, passage.file.path),
+        "path": passage.file.absolute_path,
         "line": source.quote.line,
         "place": passage.place,
         "quote": source.quote.text,

@@ -7,10 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.cli.output.formats import absolute
 from kb.cli.output.terminal import OutputStyle, one_line, sanitize, shown_path
 from kb.formats.registry import REGISTRY, install_command
-from kb.records import SCANNED
+from kb.records import SCANNED, absolute_path
 from kb.records.wording import count
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def unread_text(failures: Sequence[Failure]) -> str:
 
 def failure_line(failure: Failure, style: OutputStyle) -> str:
     """Return a file that could not be indexed, and why."""
-    return f"{shown_path(absolute(failure.folder, failure.path), style.cwd)}: {one_line(failure.reason)}\n"
+    return f"{shown_path(failure.absolute_path, style.cwd)}: {one_line(failure.reason)}\n"
 
 
 def problems_text(status: Status, style: OutputStyle) -> str:
@@ -118,10 +117,10 @@ def problems_text(status: Status, style: OutputStyle) -> str:
 
 def event_text(event: FileEvent, seconds: float, cwd: str) -> str:
     """Return what happened to a file, as a line of the log."""
-    path = shown_path(absolute(event.folder, event.path), cwd)
+    path = shown_path(absolute_path(event.folder, event.path), cwd)
     match event.kind:
         case "moved":
-            return f"moved {shown_path(absolute(event.folder, event.before), cwd)} -> {path}"
+            return f"moved {shown_path(absolute_path(event.folder, event.before), cwd)} -> {path}"
         case "removed":
             return f"deleted {path}"
         case "failed":
@@ -377,7 +376,7 @@ def list_text(files: Iterable[KnownFile], style: OutputStyle) -> str:
     """Return a line per file: passages, size, date, language, path, title, tags; or why it could not be indexed."""
     lines = []
     for file in files:
-        path = shown_path(absolute(file.folder, file.path), style.cwd)
+        path = shown_path(file.absolute_path, style.cwd)
         if file.state == "failed":
             lines.append(f"{'failed':>8} {size(file.stat.size):>9} {'':14}  {path}: {one_line(file.reason)}\n")
             continue

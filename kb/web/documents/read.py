@@ -17,7 +17,6 @@ from kb.web.documents.notebook import notebook
 from kb.web.documents.org import org
 from kb.web.documents.source import code
 from kb.web.pictures import has_image
-from kb.web.query import Query, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.records import KnownFile, Links, ResolvedLink, Shown, StoredPassage
     from kb.search.words import Words
+    from kb.web.query import Query
 
     Content = Callable[[str, str], bytes]
 
@@ -96,7 +96,7 @@ class Opened:
     @property
     def path(self) -> str:
         """Its absolute path."""
-        return path_of(self.file)
+        return self.file.absolute_path
 
     @property
     def place(self) -> str:
@@ -136,7 +136,7 @@ def open_document(kb: Knowledge, content: Content, query: Query, words: Words) -
 
 def place_address(query: Query, file: KnownFile, line: int | None = None) -> str:
     """Return the address of a place in a document, with the search beside it."""
-    return query.address("/read", file=path_of(file), line=line or 0, page=0)
+    return query.address("/read", file=file.absolute_path, line=line or 0, page=0)
 
 
 def _source_of(query: Query, file: KnownFile, links: Links, passage: StoredPassage | None, words: Words) -> Excerpt:
@@ -289,5 +289,5 @@ def _image(document: KnownFile, name: str) -> str:
     shown = name and not _SCHEME.match(name) and RASTER.search(name.partition("?")[0])
     if not shown or not has_image(document, source):
         return ""
-    fields = {"file": path_of(document), "src": source}
+    fields = {"file": document.absolute_path, "src": source}
     return IMAGE + urlencode(fields, quote_via=quote, safe="/", errors="surrogateescape")

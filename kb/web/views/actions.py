@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from kb.errors import KbError
 from kb.web.context import form_of
-from kb.web.query import Query, path_of
+from kb.web.query import Query
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,7 +51,7 @@ def routes(context: ViewContext) -> list[BaseRoute]:
             # Only what is in the index is opened, however the file is named.
             file = kb.read(fields.text("file"), last_line=1).file
             return context.backend.launch(
-                path_of(file), max(1, fields.number("line", 1)), fields.number("page"), file.kind
+                file.absolute_path, max(1, fields.number("line", 1)), fields.number("page"), file.kind
             )
 
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route
 
 from kb.web.graph import drawn
-from kb.web.query import Query, path_of
+from kb.web.query import Query
 from kb.web.results import shown_path
 from kb.web.text import left_out_line
 
@@ -45,7 +45,7 @@ def routes(context: ViewContext) -> list[BaseRoute]:
             return {"graph": found, "drawing": drawing, "lists": lists}
 
         def address(file: KnownFile, path: str = "/read") -> str:
-            return query.only_filters().address(path, file=path_of(file))
+            return query.only_filters().address(path, file=file.absolute_path)
 
         values = await context.ask(request, work)
         one = query.only_filters().address("/graph", file=query.file)

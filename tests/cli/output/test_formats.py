@@ -194,25 +194,19 @@ def test_markdown_full_quotes_every_line() -> None:
 
 def test_paths_name_each_file_once() -> None:
     """Files come in the order of their best hit, relative to the current folder."""
-    asked = answer(hit(), hit(path="sub/a.md"), hit())
+    found = ["/notes/db.md", "/notes/sub/a.md", "/notes/db.md"]
 
-    assert formats.paths(formats.answer_paths(asked), cwd="/notes") == "db.md\nsub/a.md\n"
-    assert formats.paths(formats.answer_paths(asked)) == "/notes/db.md\n/notes/sub/a.md\n"
+    assert formats.paths(found, cwd="/notes") == "db.md\nsub/a.md\n"
+    assert formats.paths(found) == "/notes/db.md\n/notes/sub/a.md\n"
 
 
 def test_paths_with_null_are_exact_but_on_a_terminal() -> None:
     """``xargs -0`` gets the very name; a terminal gets a harmless one."""
-    keys = [("/notes", "a\n\x1b.md")]
+    found = ["/notes/a\n\x1b.md"]
 
-    assert formats.paths(keys, null=True) == "/notes/a\n\x1b.md\0"
-    assert formats.paths(keys, null=True, exact=False) == "/notes/a\u240a\u241b.md\0"
-    assert formats.paths(keys) == "/notes/a\u240a\u241b.md\n"
-
-
-def test_a_failed_folder_is_its_own_path() -> None:
-    """A failure without a path is about the folder."""
-    assert formats.absolute("/notes", "") == "/notes"
-    assert formats.absolute("/notes", "a.md") == "/notes/a.md"
+    assert formats.paths(found, null=True) == "/notes/a\n\x1b.md\0"
+    assert formats.paths(found, null=True, exact=False) == "/notes/a\u240a\u241b.md\0"
+    assert formats.paths(found) == "/notes/a\u240a\u241b.md\n"
 
 
 def test_a_shown_file_has_its_passages() -> None:
