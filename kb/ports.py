@@ -452,16 +452,15 @@ class Stream(Protocol):
 
 
 class Knowledge(Protocol):
-    """The methods of a knowledge base that commands use; ``LocalKnowledgeBase`` implements them."""
+    """The methods of a knowledge base that commands use; ``LocalKnowledgeBase`` implements them.
 
-    def __enter__(self) -> Self:
-        """Begin to use it."""
+    ``KnowledgeBase`` describes them, and ``LocalKnowledgeBase`` those that it does not have.
+    """
 
+    def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Close it."""
-
+    ) -> None: ...
     def index(
         self,
         *,
@@ -472,12 +471,8 @@ class Knowledge(Protocol):
         on_progress: Callable[[IndexProgress], None] | None = None,
         on_event: Callable[[FileEvent], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
-    ) -> IndexReport:
-        """Update the index from the folders."""
-
-    def search(self, request: SearchRequest, /) -> Answer:
-        """Search for passages near a question or a file."""
-
+    ) -> IndexReport: ...
+    def search(self, request: SearchRequest, /) -> Answer: ...
     def ask(
         self,
         request: SearchRequest,
@@ -486,55 +481,25 @@ class Knowledge(Protocol):
         model: str | None = None,
         on_step: Callable[[Step | Claim], None] = ...,
         should_stop: Callable[[], bool] = ...,
-    ) -> Reply:
-        """The sentences that answer a question best, or those of a language model, and the hits in which they stand."""
-
-    def prompt(self, request: SearchRequest, /) -> Prompt:
-        """What a language model would be sent for a question."""
-
-    def passage(self, passage_id: str) -> StoredPassage:
-        """The passage with an id."""
-
+    ) -> Reply: ...
+    def prompt(self, request: SearchRequest, /) -> Prompt: ...
+    def passage(self, passage_id: str) -> StoredPassage: ...
     def read(
         self, file: str, *, first_line: int = 1, last_line: int | None = None, page: int | None = None
-    ) -> FileText:
-        """The exact text of a file, or of some of its lines, or of a page."""
-
-    def show(self, file: str, line: int | None = None) -> Shown:
-        """The passages of a file, or the one at a line."""
-
-    def resolve(self, name: str) -> str:
-        """The path of the file that a name means."""
-
-    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
-        """The values of filters that no file has."""
-
-    def documents(self, filters: Filters | None = None) -> list[KnownFile]:
-        """The files of the index."""
-
-    def links(self, file: str) -> Links:
-        """What a file links to and what links to it."""
-
-    def broken_links(self) -> list[ResolvedLink]:
-        """The links that lead nowhere."""
-
-    def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]:
-        """The tags of the files, each with how many have it."""
-
-    def status(self) -> Status:
-        """The state of the index."""
-
-    def check(self, *, repair: bool = False) -> CheckReport:
-        """Compare disk, catalog and vectors."""
-
-    def rebuild(self) -> RebuildReport:
-        """Rebuild the vector index."""
-
+    ) -> FileText: ...
+    def show(self, file: str, line: int | None = None) -> Shown: ...
+    def resolve(self, name: str) -> str: ...
+    def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]: ...
+    def documents(self, filters: Filters | None = None) -> list[KnownFile]: ...
+    def links(self, file: str) -> Links: ...
+    def broken_links(self) -> list[ResolvedLink]: ...
+    def tags(self, filters: Filters | None = None) -> list[tuple[str, int]]: ...
+    def status(self) -> Status: ...
+    def check(self, *, repair: bool = False) -> CheckReport: ...
+    def rebuild(self) -> RebuildReport: ...
     def backup(
         self, path: Path, *, incremental: bool = ..., keep: int = ..., should_stop: Callable[[], bool] = ...
-    ) -> BackupReport:
-        """Write a backup."""
-
+    ) -> BackupReport: ...
     def export(
         self,
         path: Path | Stream,
@@ -543,22 +508,13 @@ class Knowledge(Protocol):
         vectors: bool = ...,
         replace: bool = ...,
         should_stop: Callable[[], bool] = ...,
-    ) -> ExportReport:
-        """Write all passages for other programs."""
-
-    def export_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> BackupReport:
-        """Write the vectors for another machine."""
-
-    def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> ImportReport:
-        """Bring in the vectors of another machine."""
-
-    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge:
-        """Open another knowledge base with this one's model and cached vectors."""
-
+    ) -> ExportReport: ...
+    def export_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> BackupReport: ...
+    def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = ...) -> ImportReport: ...
+    def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> Knowledge: ...
     def note(
         self, text: str, *, title: str | None = None, tags: Sequence[str] = (), on_written: Callable[[str], None] = ...
-    ) -> tuple[str, IndexReport]:
-        """Write a note, say where, and index it."""
+    ) -> tuple[str, IndexReport]: ...
 
 
 class RunningDaemon(Protocol):
