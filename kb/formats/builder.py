@@ -230,6 +230,16 @@ class TextBuilder:
             if last > begun and text:
                 self._result.context.append((begun + 1, last, text))
 
+    @property
+    def next_line(self) -> int:
+        """The number of the line that is added next."""
+        return len(self._lines) + 1
+
+    def add_context(self, first: int, last: int, text: str) -> None:
+        """Add the context of lines that were added before, such as the names of the columns of a table."""
+        if text := line(text)[:_LONGEST]:
+            self._result.context.append((first, last, text))
+
     def add_lines(self, texts: Iterable[str]) -> None:
         """Add consecutive lines, blank ones included."""
         for text in texts:

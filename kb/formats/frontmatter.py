@@ -59,11 +59,14 @@ _MARKED_TAGS: Final = re.compile(
 _ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")
-_DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y", "%d.%m.%Y")
+_DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y")
 # Without separators, a month has two digits; otherwise a year and a month could be read as a day.
 _NUMERIC_DATE: Final = re.compile(
     r"(\d{4})(?:(?P<separator>[-/._])(\d{1,2})(?P=separator)(\d{1,2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)"
 )
+# A day before its month, or after it; which one it is can be told if it is above 12.
+_SLASHED_DATE: Final = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?!\d)")
+_MOST_MONTHS: Final = 12
 _ENDLESS_KEY: Final = re.compile(
     r"""(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){16}"""
 )
@@ -298,6 +301,10 @@ def date_of(value: object) -> date | None:
     text = one_line(_BRACKETS.sub(" ", str(value))) if isinstance(value, str | int) else ""
     if found := _NUMERIC_DATE.match(text):
         return _valid_date(found[1], found[3] or found[5], found[4] or found[6])
+    if found := _SLASHED_DATE.match(text):
+        day, month = (found[1], found[3]) if found[2] == "." or int(found[1]) > _MOST_MONTHS else (found[3], found[1])
+        unclear = found[2] != "." and int(day) <= _MOST_MONTHS and day != month
+        return None if unclear else _valid_date(found[4], month, day)
     words = _ORDINAL.sub("", text.replace(",", " ")).split()
     for count in (3, 1):
         for form in _DATE_FORMS:

@@ -82,13 +82,15 @@ class Piece(NamedTuple):
         text: Its text.
         main: Whether it is in the main element.
         link: Whether it is nothing but a link.
+        table: For a row, the number of its table.
     """
 
     kind: str
     level: int
     text: str
-    main: bool
-    link: bool
+    main: bool = False
+    link: bool = False
+    table: int = 0
 
 
 def parsed(html: str) -> Page:
@@ -111,6 +113,7 @@ class _Table:
     """An open table.
 
     Attributes:
+        number: Its number in the page, counting from 1.
         rows: How many rows it has so far.
         column: The column of the next cell.
         over: By column, the text of a cell over several rows and how many more rows it covers.
@@ -118,6 +121,7 @@ class _Table:
         filled: Whether the cells of rows above were added to the open row.
     """
 
+    number: int
     rows: int = 0
     column: int = 0
     over: dict[int, tuple[str, int]] = field(default_factory=dict)
@@ -188,6 +192,7 @@ class Page(HTMLParser):
         self._hidden = self._main = self._link = self._pre = 0
         self._words: list[str] = []
         self._tables: list[_Table] = []
+        self._table_count = 0
         # The cells of the open row with their columns, and the paragraphs of its last cell.
         self._cells: list[tuple[int, str]] = []
         self._cell: list[str] = []
@@ -236,7 +241,8 @@ class Page(HTMLParser):
     def _begin(self, tag: str, values: Mapping[str, str]) -> None:
         """Prepare for the content of a table, a cell, a list item, a ruby or a formula that begins."""
         if tag == "table":
-            self._tables.append(_Table())
+            self._table_count += 1
+            self._tables.append(_Table(self._table_count))
         elif tag in _CELLS and self._tables:
             self._at = self._tables[-1].place(values)
         elif tag == "li":
@@ -408,7 +414,8 @@ class Page(HTMLParser):
     def _keep(self, kind: str, text: str) -> None:
         link = kind != "heading" and 0 < self._text_length == self._linked_length
         level = self._heading or self._count["li"]
-        self.pieces.append(Piece(kind, level, text, self._main > 0, link))
+        table = self._tables[-1].number if self._tables else 0
+        self.pieces.append(Piece(kind, level, text, self._main > 0, link, table))
         self._linked_length = self._text_length = self._bold_length = 0
 
     def _described(self, values: dict[str, str]) -> None:
@@ -421,7 +428,7 @@ class Page(HTMLParser):
             self.date = self.date or content
 
 
-__all__ = ["extract", "prepare", "put", "seen"]
+__all__ = ["extract", "prepare", "put"]
 
 # --- Main text ----------------------------------------------------------------------------------------------------
 
@@ -446,9 +453,11 @@ def put(page: Page, builder: TextBuilder) -> None:
 
 def put_pieces(pieces: Sequence[Piece], builder: TextBuilder) -> None:
     """Add pieces of a page to the builder."""
+    table = 0
     for piece in pieces:
-        if piece.kind not in {"row", "columns"}:
+        if piece.kind not in {"row", "columns"} or piece.table != table:
             builder.end_table()
+        table = piece.table
         if piece.kind != "item":
             # Further paragraphs and code of an item belong to it.
             builder.end_items(0 if piece.kind == "heading" else piece.level)
@@ -482,8 +491,3 @@ def _without_menus(pieces: Sequence[Piece]) -> Iterator[Piece]:
         group = list(run)
         if not linked or len(group) < _MENU:
             yield from group
-
-
-def seen(html: str) -> str:
-    """Return the visible text of an HTML mail, with a blank line between pieces."""
-    return "\n\n".join(text for _, _, text, *_ in parsed(html).pieces)

@@ -19,7 +19,7 @@ from kb.formats.builder import Unreadable, clean, line
 from kb.formats.charset import decoded, named, prepare
 from kb.formats.dates import mail_date
 from kb.formats.decode import decode
-from kb.formats.html import seen
+from kb.formats.html import Piece, parsed
 from kb.formats.icalendar import entries
 from kb.formats.legacy import legacy_encoding
 from kb.formats.vcard import cards
@@ -221,8 +221,7 @@ def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
     builder.add_place("mail: " + ", ".join(filter(None, (subject or "no subject", day))), reset_headings=True)
     builder.add_heading(subject, 1)
     builder.add_text(_headers(message, _HEADERS))
-    for paragraph in re.split(r"\n\s*\n", clean("\n\n".join(_texts(message, _body(message), charset_of(message))))):
-        builder.add_text(paragraph)
+    _put(builder, _texts(message, _body(message), charset_of(message)))
     for paragraph in (*_invitations(message), *_contacts(message)):
         builder.add_text(paragraph)
     charset = charset_of(message)
@@ -231,27 +230,63 @@ def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
         builder.add_text("Attachments: " + ", ".join(names))
 
 
+def _put(builder: TextBuilder, pieces: Iterable[Piece]) -> None:
+    """Add the pieces of texts. Rows are lines of one table below a row of column names, else paragraphs of a layout."""
+    named = 0  # the number of the open table with column names
+    for piece in pieces:
+        if piece.kind == "columns":
+            if piece.table != named:
+                builder.end_table()
+                builder.add_blank_line()
+            named = piece.table
+            builder.add_header_row(piece.text)
+        elif piece.kind == "row" and piece.table == named:
+            builder.add_line(piece.text)
+        else:
+            builder.end_table()
+            builder.add_blank_line()
+            named = 0
+            if piece.kind == "item":
+                builder.add_item(piece.text, piece.level)
+                continue
+            builder.end_items(0 if piece.kind == "heading" else piece.level)
+            for paragraph in re.split(r"\n\s*\n", clean(piece.text)):
+                builder.add_text(paragraph)
+    builder.end_table()
+    builder.end_items()
+    builder.add_blank_line()
+
+
+def _plain(text: str) -> Piece:
+    return Piece("text", 0, text)
+
+
 def _headers(message: EmailMessage, names: Iterable[str]) -> str:
     return "\n".join(f"{name}: {value}" for name in names if (value := header(message, name)))
 
 
-def _texts(part: MIMEPart, body: MIMEPart | None, charset: str) -> Iterator[str]:
-    """Yield the texts of a part in order, attached texts and mails included; the body counts however long it is.
+def _texts(part: MIMEPart, body: MIMEPart | None, charset: str) -> Iterator[Piece]:
+    """Yield the pieces of the texts of a part in order, attached texts and mails included.
 
-    Of alternatives, the one with more words is taken. What declares no encoding is in ``charset``, that of the mail.
+    The body counts however long it is. Of alternatives, the one with more words is taken.
+
+    Args:
+        part: A part of a mail, or the whole mail.
+        body: The part that is its body.
+        charset: The encoding of the mail, for what declares none.
     """
     kind = part.get_content_type()
     if not part.is_multipart():
         if part is body or (_is_prose(part) and (not part.get_filename() or _size(part) <= _LONGEST_ATTACHMENT)):
             text = _content(part, charset)
-            yield seen(text) if kind == "text/html" else text
+            yield from parsed(text).pieces if kind == "text/html" else [_plain(text)]
     elif kind == "message/rfc822":
         for inner in _parts(part):
-            yield _headers(inner, ("Subject", *_HEADERS))
+            yield _plain(_headers(inner, ("Subject", *_HEADERS)))
             yield from _texts(inner, _body(inner), charset_of(inner))
     elif kind == "multipart/alternative":
         forms = sorted(_parts(part), key=lambda form: form.get_content_type() != "text/plain")
-        best: list[str] = []
+        best: list[Piece] = []
         for form in forms:
             best = _better(best, list(_texts(form, body, charset)))
         yield from best
@@ -260,20 +295,21 @@ def _texts(part: MIMEPart, body: MIMEPart | None, charset: str) -> Iterator[str]
             yield from _texts(inner, body, charset)
 
 
-def _better(one: list[str], other: list[str]) -> list[str]:
+def _better(one: list[Piece], other: list[Piece]) -> list[Piece]:
     """Return the alternative with more words, the first of two that are alike, or both if they are different texts.
 
     A plain alternative may be nothing but the advice to open the other one.
     """
-    words, others = (Counter(_WORDS.findall(_ADDRESS.sub("", "\n".join(texts)).lower())) for texts in (one, other))
+    said, told = ("\n".join(piece.text for piece in pieces) for pieces in (one, other))
+    words, others = (Counter(_WORDS.findall(_ADDRESS.sub("", text).lower())) for text in (said, told))
     if not words or not others:
         return one if words else other if others else one or other
     if (words & others).total() >= _SAME * min(words.total(), others.total()):
         new, lost = (others - words).total(), (words - others).total()
         return other if new >= 2 * lost and new > _MORE * words.total() else one
     stubs = [
-        total < _STUB and _ON_PROGRAMS.search("\n".join(texts)) is not None
-        for texts, total in ((one, words.total()), (other, others.total()))
+        total < _STUB and _ON_PROGRAMS.search(text) is not None
+        for text, total in ((said, words.total()), (told, others.total()))
     ]
     if stubs == [True, False]:
         return other

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.formats.builder import Unreadable
+from kb.formats.builder import Unreadable, clean
+from kb.formats.markup import parents_of_items
+from kb.records import LineContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 _HEADING: Final = re.compile(r" {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 # A fence of backticks is followed by none on its line; ```x``` is inline code.
 _FENCE: Final = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
+_ITEM: Final = re.compile(r"(\s*)(?:[-+*]|\d{1,9}[.)])\s+(?:\[[ xX]\]\s+)?(\S.*)")
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # The most output of a cell: the rest of long logs and tables is rarely useful.
 _LONGEST_OUTPUT: Final = 2_000
@@ -77,11 +81,18 @@ def _cell(builder: TextBuilder, number: int, cell: dict[str, Any]) -> None:
 
 
 def _markdown(builder: TextBuilder, source: str) -> None:
-    """Add the headings and paragraphs of a Markdown cell."""
+    """Add the headings and paragraphs of a Markdown cell, with the context of its tables and lists."""
+    lines = clean(source).split("\n")
+    code: set[int] = set()
+    # The lines of paragraphs, counting from 0, and their lines in the document.
+    placed: list[int] = []
+    added: list[int] = []
     fenced = ""
     paragraph: list[str] = []
-    for line in source.split("\n"):
+    for number, line in enumerate(lines):
         fence = _FENCE.match(line)
+        if fence or fenced:
+            code.add(number)
         if fence and not fenced:
             fenced = fence[1]
         elif fence and fence[1].startswith(fenced) and not fence[2].strip():
@@ -93,8 +104,29 @@ def _markdown(builder: TextBuilder, source: str) -> None:
         if heading:
             builder.add_heading(heading[2], len(heading[1]))
         elif line.strip() or fenced:
+            placed.append(number)
+            added.append(builder.next_line + len(paragraph))
             paragraph.append(line)
     builder.add_text("\n".join(paragraph))
+    for one in (*_columns(lines, code), *parents_of_items(lines, 0, code, _ITEM)):
+        first, last = bisect_left(placed, one.first_line - 1), bisect_left(placed, one.last_line) - 1
+        if first <= last:
+            builder.add_context(added[first], added[last], one.text)
+
+
+def _columns(lines: Sequence[str], code: Container[int]) -> Iterator[LineContext]:
+    """Yield the header row of each table as the context of its other rows."""
+    number = 1
+    while number < len(lines):
+        signs = set(lines[number].strip())
+        if "|" in lines[number - 1] and {"|", "-"} <= signs <= set("|-: \t") and number not in code:
+            below = number + 1
+            while below < len(lines) and lines[below].strip():
+                below += 1
+            if below > number + 1:
+                yield LineContext(number + 2, below, lines[number - 1])
+            number = below
+        number += 1
 
 
 def output_text(output: object) -> str:

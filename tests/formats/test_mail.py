@@ -141,3 +141,33 @@ def test_start_of_mail_in_mailbox(envelope: bytes, mails: int) -> None:
     assert len(document.places) == mails
     assert "First." in document.text
     assert "Second." in document.text
+
+
+def test_column_names_and_parent_items_in_html_mails() -> None:
+    """They are the context of the rows and items below them, up to the end of their table or list."""
+    head = "<tr><th>Article<th>Price</tr>"
+    rows = "".join(f"<tr><td>bolt {number}<td>{number}</tr>" for number in range(3))
+    html = (
+        f"<p>Our stock:</p><table>{head}{rows}</table><table>{rows}</table>"
+        "<ul><li>Bath<ul><li>tiles<li>taps</ul></ul><p>Yours</p>"
+    )
+    builder = TextBuilder(2_000_000)
+    extract("x.eml", bytes(mail("alternative", part("Open it in a browser."), part(html, "html"))), builder, Limits())
+    found = builder.build()
+    lines = found.text.split("\n")
+
+    assert [(" / ".join(filter(None, lines[first - 1 : last])), said) for first, last, said in found.context] == [
+        ("bolt 0 | 0 / bolt 1 | 1 / bolt 2 | 2", "Article | Price"),
+        ("- tiles / - taps", "Bath"),
+    ]
+    assert found.text.endswith("\nbolt 2 | 2\n\n- Bath\n\n- tiles\n\n- taps\n\nYours\n")
+
+
+def test_rows_of_a_layout_are_paragraphs() -> None:
+    """A table without column names may only place the texts of a newsletter."""
+    html = "<table><tr><td>The boats are out.</tr><tr><td>The sails are<td>in the loft.</tr></table>"
+
+    builder = TextBuilder(2_000_000)
+    extract("x.eml", bytes(mail("mixed", part(html, "html"))), builder, Limits())
+
+    assert builder.build().text.endswith("\n\nThe boats are out.\n\nThe sails are | in the loft.\n")

@@ -68,3 +68,15 @@ def test_nested_too_deeply() -> None:
     """It is told as what it is: no notebook."""
     with pytest.raises(Unreadable, match="JSON is nested too deeply"):
         extract("x.ipynb", b"[" * 100_000, TextBuilder(1_000_000), Limits())
+
+
+def test_column_names_and_parent_items_of_markdown_cells() -> None:
+    """They are the context of the rows and items below them; a table in code has none."""
+    table = "| Bird | Nest |\n|:--|---|\n| heron | reeds |\n| coot | bank |"
+    found = extracted(("markdown", f"# Birds\n\n{table}\n\n- Bath\n\n  1. tiles\n  2. taps\n\n```\n{table}\n```\nEnd"))
+    lines = found.text.split("\n")
+
+    assert [(lines[first - 1 : last], said) for first, last, said in found.context] == [
+        (["| heron | reeds |", "| coot | bank |"], "| Bird | Nest |"),
+        (["  1. tiles", "  2. taps"], "Bath"),
+    ]

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from kb.formats.builder import TextBuilder
-from kb.formats.html import extract, seen
+from kb.formats.html import extract, parsed
 from kb.sandbox.protocol import Limits
 
 SOUP = "p div table tr td th li ul ol b font a h1 pre dl dt dd caption tbody thead article hr br center span"
@@ -49,7 +49,7 @@ def row(cells: str) -> str:
 def test_all_words_of_cells_are_kept(cells: str, said: str) -> None:
     """Paragraphs stay in their row; headings, lists, other tables and prose end it and stand alone."""
     assert text(row(cells)) == said
-    assert seen(row(cells)).replace("\n\n", " / ") == said
+    assert " / ".join(piece.text for piece in parsed(row(cells)).pieces) == said
 
 
 def test_invalid_byte_does_not_change_encoding_of_page() -> None:
@@ -155,7 +155,7 @@ def test_tag_soup_keeps_all_words(seed: int) -> None:
         "".join(f"<{pick.choice(['', '/'])}{pick.choice(tags)}>" for _ in range(pick.randrange(5))) + f" {word} "
         for word in words
     )
-    assert re.findall(r"w\d+", seen(soup)) == words
+    assert [word for piece in parsed(soup).pieces for word in re.findall(r"w\d+", piece.text)] == words
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,10 @@ def test_header_row_is_context_of_rows() -> None:
     """Up to the end of their table; a row that begins with its own name has none, and neither has a table without."""
     head = "<tr><th>Article<th>Price</tr>"
     rows = "".join(f"<tr><td>bolt {number}<td>{number}</tr>" for number in range(3))
-    page = f"<h1>S</h1><table>{head}{rows}</table><p>After.</p><table>{rows}</table><table>{head}</table>"
+    page = (
+        f"<h1>S</h1><table>{head}{rows}</table><p>After.</p><table>{rows}</table>"
+        f"<table>{head}</table><table>{rows}</table>"
+    )
 
     assert context(page) == [(4, 6, "Article | Price")]
     assert context(f"<table><tr><th>a<td>b</tr>{rows}</table>") == []
