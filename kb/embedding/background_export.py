@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +21,7 @@ from kb.embedding.spec import Located, weight_files
 from kb.embedding.tokens import ModelTokens
 from kb.errors import ModelError
 from kb.system.memory import available_memory
-from kb.system.processes import apart
+from kb.system.processes import apart, end_with_parent
 
 if TYPE_CHECKING:
     from kb.embedding.encoder import Encoder
@@ -125,7 +124,7 @@ def _ended_by(code: int) -> str:
 def main() -> int:
     """Export the model that standard input names; prints why that failed."""
     given = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if hasattr(os, "nice"):
         os.nice(_NICE)
     models = given.pop("models")
@@ -139,13 +138,6 @@ def main() -> int:
         sys.stdout.write(error.message if isinstance(error, ModelError) else str(error) or type(error).__name__)
         return 1
     return 0
-
-
-def _end_with_parent() -> None:
-    """Wait until the parent closes the pipe, as it does when it ends in any way."""
-    # Not with sys.stdin: at exit, Python may abort if a thread still reads a buffered stream.
-    os.read(0, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

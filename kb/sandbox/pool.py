@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,7 +23,7 @@ from kb.sandbox.endings import description, from_outside, out_of_memory, out_of_
 from kb.sandbox.ocr import OcrError, Tesseract, tesseract
 from kb.sandbox.pipes import DeadlinePassed, PipeClosed, pipes
 from kb.sandbox.protocol import FRAME, RETIRED, Extracted, Failed, Limits, OcrResult, Refused, Started, Task
-from kb.system.processes import apart
+from kb.system.processes import apart, import_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +150,7 @@ class _Worker:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "kb.sandbox.worker", described, *modules],
                 cwd="/",
-                env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": _import_path()},
+                env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": import_path()},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -273,10 +272,3 @@ def _crashed(code: int, limits: Limits) -> Refused:
             "takes too much processor time to read (documents.seconds)", "Raise the limit, or exclude the file"
         )
     return Refused(f"made its reader crash ({description(code)})", "Open it with its own program, or exclude it")
-
-
-def _import_path() -> str:
-    """The child's PYTHONPATH: this kb and its libraries, and nothing relative to the current folder."""
-    here = str(Path(__file__).resolve().parents[2])
-    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +20,7 @@ import numpy as np
 from kb import errors
 from kb.errors import KbError, StoreDamaged, StoreError
 from kb.own_files import store_error_for
+from kb.system.processes import end_with_parent, import_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def _started(directory: str, collection: str, timeout: float) -> subprocess.Pope
         return subprocess.Popen(
             command,
             cwd=directory,
-            env=os.environ | {"PYTHONPATH": _import_path()},
+            env=os.environ | {"PYTHONPATH": import_path()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -122,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     directory, collection, timeout = arguments
     # A call that hangs inside ChromaDB may block all Python threads; this timer runs outside of Python.
     faulthandler.dump_traceback_later(float(timeout) + GRACE_SECONDS, exit=True)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # It depends on the lock that its parent holds.
+    end_with_parent()
     try:
         reason = _examine_store(directory, collection)
     except StoreDamaged as error:
@@ -194,20 +195,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _import_path() -> str:
-    """The import path of this kb for the child, without the current directory."""
-    here = str(Path(__file__).resolve().parents[2])
-    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])
-
-
-def _end_with_parent() -> None:
-    """End this process with its parent, whose lock it depends on."""
-    # Not with sys.stdin: at exit, Python aborts if a thread still reads a buffered stream.
-    os.read(0, 1)
-    os._exit(1)
 
 
 def _spread(items: Sequence[str], number: int) -> list[str]:

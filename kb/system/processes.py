@@ -1,4 +1,4 @@
-"""Other processes: whether one is alive, and how one is started that the keys of this terminal do not reach."""
+"""Other processes: whether one is alive, and how children of kb are started, import kb and end with their parent."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def apart() -> dict[str, Any]:
 
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
+
+
+def import_path() -> str:
+    """The PYTHONPATH by which a child finds this kb and its libraries, and nothing relative to a current folder."""
+    from pathlib import Path
+
+    here = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([here, *(entry for entry in inherited if Path(entry).is_absolute())])
+
+
+def end_with_parent() -> None:
+    """End this process once its parent closes standard input, as it does when it ends in any way."""
+    import threading
+
+    def wait() -> None:
+        # Not with sys.stdin: at exit, Python may abort if a thread still reads a buffered stream.
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def may_be(pid: int, started: int) -> bool:
