@@ -27,7 +27,10 @@ from kb.search.links import LinkResolver
 from kb.search.search import Searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kb.config import Settings
     from kb.embedding.cache import CachedQueryEmbedder, ClosableCache
@@ -542,12 +545,18 @@ class _Source:
         seconds = longest(self._catalog.get().count())
         return probe(directory, self._environment.settings.config.store.collection, seconds)
 
-    def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
-        """Fill a new index from catalog and cache; files with missing vectors are left to the next run."""
+    def refill(
+        self,
+        index: VectorIndex,
+        should_stop: Callable[[], bool],
+        previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]],
+    ) -> None:
+        """Fill a new index from catalog and cache, and from the one before; what is in none is left to the next run."""
         fingerprint = self._environment.embedder.get().fingerprint
-        _, lacking = refill(self._catalog.get(), self._cache.get(), index, fingerprint, should_stop)
+        catalog, cache = self._catalog.get(), self._cache.get()
+        _, lacking = refill(catalog, cache, index, fingerprint, should_stop, previous=previous)
         if lacking:
-            self._catalog.get().mark_pending(lacking)
+            catalog.mark_pending(lacking)
 
     def generation(self) -> str | None:
         """The generation recorded in the catalog; None if there is none."""

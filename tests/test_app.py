@@ -296,7 +296,7 @@ def test_damage_is_told_and_mended_without_embedding(open_kb: Open, notes: Path,
 
 
 def test_lost_catalog_and_lost_cache(open_kb: Open, notes: Path, tmp_path: Path) -> None:
-    """Without its catalog the store is filled again from the cache; without its cache by the model."""
+    """Without its catalog, a store is filled from the cache; without its cache, from the vector index or the model."""
     with open_kb(notes) as kb:
         kb.index()
     for file in (tmp_path / "store").glob("catalog.sqlite3*"):
@@ -304,11 +304,15 @@ def test_lost_catalog_and_lost_cache(open_kb: Open, notes: Path, tmp_path: Path)
     with open_kb(notes) as kb:
         assert kb.index().embedded == 0
         assert kb.check().differences == ()
-    for file in (tmp_path / "store").glob("embeddings.sqlite3*"):
-        file.unlink()
-    with open_kb(notes) as kb:
-        assert kb.rebuild().embedded == len(SEED)
-        assert kb.check().differences == ()
+    for embedded in (0, len(SEED)):
+        for file in (tmp_path / "store").glob("embeddings.sqlite3*"):
+            file.unlink()
+        with open_kb(notes) as kb:
+            assert kb.rebuild().embedded == embedded
+            assert kb.check().differences == ()
+        # The cache has all vectors again; then they are nowhere.
+        for file in (tmp_path / "store").glob("generation-*/chroma.sqlite3"):
+            file.unlink()
 
 
 @pytest.mark.parametrize("where", [0, 5000])
@@ -390,8 +394,10 @@ def test_a_disk_that_is_full_puts_off_the_new_index_and_fails_no_run(
     kb.index()
     before = [(hit.passage.id, hit.score) for hit in kb.search(SEED_QUESTION).hits]
 
-    def fail(catalog: Catalog, cache: VectorCache, index: VectorIndex, *rest: Any) -> tuple[int, list[int]]:
-        refill(catalog, cache, index, *rest)
+    def fail(
+        catalog: Catalog, cache: VectorCache, index: VectorIndex, *rest: Any, **more: Any
+    ) -> tuple[int, list[int]]:
+        refill(catalog, cache, index, *rest, **more)
         tries.append(index.count())
         raise StoreError("the disk is full", "Make room on it and run the command again.")
 

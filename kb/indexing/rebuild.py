@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from kb.indexing.plan import pages, vector_record
 from kb.indexing.write import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from kb.ports import Catalog, VectorCache, VectorIndex
-    from kb.records import VectorRecord
+    from kb.records import StoredPassage, VectorRecord
 
 _PAGE: Final = 1000
 _DELETED: Final = "dead"
 _POSTPONED: Final = "dead put off"
+# Vectors are stored as they were computed: float32 keeps 7 digits, so a length that differs by more is not rounding.
+_TOLERANCE: Final = 1e-4
 # With fewer deleted passages, which take a few megabytes, the index is not rebuilt automatically.
 MAX_DELETED: Final = 2000
 
@@ -26,8 +32,18 @@ def refill(
     index: VectorIndex,
     fingerprint: str,
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]] = lambda _: {},
 ) -> tuple[int, list[int]]:
-    """Write every passage whose vector is in the cache into a new, empty vector index.
+    """Write every passage whose vector is known into a new, empty vector index.
+
+    Args:
+        catalog: The catalog.
+        cache: The embedding cache. It gets the vectors that it lacks and the index before has.
+        index: The new index.
+        fingerprint: The fingerprint of the model.
+        should_stop: Called between pages.
+        previous: Returns the vectors of ids in the index that is replaced, of those that it has.
 
     Returns:
         The number of passages written, and the ids of files with vectors that have to be computed again. Passages that
@@ -42,13 +58,26 @@ def refill(
         if should_stop():
             raise Stopped
         vectors = cache.get(fingerprint, [passage.digest for passage in page])
+        if lost := _embedded(catalog, [passage for passage in page if passage.digest not in vectors]):
+            found = previous([passage.id for passage in lost])
+            kept = {one.digest: found[one.id] for one in lost if one.id in found and _is_unit(found[one.id])}
+            cache.put(fingerprint, kept)
+            vectors |= kept
+            lacking.update(passage.file.id for passage in lost if passage.digest not in kept)
         records = [vector_record(passage, vectors[passage.digest]) for passage in page if passage.digest in vectors]
-        lost = [passage for passage in page if passage.digest not in vectors]
-        had = catalog.passage_ids(list({passage.file.id for passage in lost})) if lost else {}
-        lacking.update(passage.file.id for passage in lost if had[passage.file.id][passage.id])
         index.upsert(records)
         written += len(records)
     return written, sorted(lacking)
+
+
+def _embedded(catalog: Catalog, passages: Sequence[StoredPassage]) -> list[StoredPassage]:
+    """Return those of some passages that do not wait to be embedded."""
+    had = catalog.passage_ids(list({passage.file.id for passage in passages})) if passages else {}
+    return [passage for passage in passages if had[passage.file.id][passage.id]]
+
+
+def _is_unit(vector: NDArray[np.float32]) -> bool:
+    return abs(float(np.linalg.norm(vector)) - 1.0) < _TOLERANCE
 
 
 def records_of(
@@ -60,9 +89,7 @@ def records_of(
         The records of those with a vector, the ids that it must not have, and the files of those whose vector is not in
         the cache and has to be computed again.
     """
-    passages = catalog.passages(ids)
-    had = catalog.passage_ids(list({passage.file.id for passage in passages.values()}))
-    embedded = [passage for passage in passages.values() if had[passage.file.id][passage.id]]
+    embedded = _embedded(catalog, list(catalog.passages(ids).values()))
     vectors = cache.get(fingerprint, [passage.digest for passage in embedded])
     records = [vector_record(passage, vectors[passage.digest]) for passage in embedded if passage.digest in vectors]
     lacking = {passage.file.id for passage in embedded if passage.digest not in vectors}

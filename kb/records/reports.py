@@ -249,7 +249,7 @@ class RebuildReport:
 
     Attributes:
         generation: The name of the new generation.
-        reused: How many vectors came from the cache.
+        reused: How many vectors came from the cache or the index before.
         embedded: How many were computed by the model.
         seconds: How long it took.
     """

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kb.errors import StoreDamaged
+from kb.errors import StoreDamaged, StoreError
 from kb.interrupts import undisturbed
 from kb.own_files import store_error_for, write_atomically
 from kb.store.index_stamp import IndexStamp
@@ -22,7 +22,10 @@ from kb.store.local_chroma import DATABASE
 from kb.store.pairing import Pairing, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kb.ports import VectorIndex
     from kb.store.generations import Generations
@@ -48,8 +51,17 @@ class GenerationSource(Protocol):
     def probe(self, directory: str) -> str | None:
         """Test a generation in a child process; returns what is wrong with it, or None."""
 
-    def refill(self, index: VectorIndex, should_stop: Callable[[], bool]) -> None:
-        """Fill a new, empty index from catalog and cache; raises if ``should_stop`` returns True."""
+    def refill(
+        self,
+        index: VectorIndex,
+        should_stop: Callable[[], bool],
+        previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]],
+    ) -> None:
+        """Fill a new, empty index from catalog and cache, or with what ``previous`` returns for ids.
+
+        Raises:
+            Stopped: ``should_stop`` returned True.
+        """
 
     def generation(self) -> str | None:
         """The generation recorded in the catalog; None if there is none."""
@@ -157,7 +169,8 @@ class LocalVectors:
     def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:
         """Build a new generation, switch to it, and delete the old one.
 
-        If that fails or is stopped, the new generation is deleted and the old one stays in use.
+        Vectors that the cache lacks are taken from the old one if that is sound. If the rebuild fails or is stopped,
+        the new generation is deleted and the old one stays in use.
 
         Args:
             reason: What is wrong with the old generation, which is then set aside instead of deleted.
@@ -167,6 +180,7 @@ class LocalVectors:
             The name of the new generation.
         """
         clean = self._open is None and not self._generations.is_unclean()
+        sound = not reason and self.is_usable()
         self._generations.mark_unclean()
         old = self._generations.current()
         name = self._generations.begin()
@@ -174,12 +188,12 @@ class LocalVectors:
             with undisturbed():
                 fresh = self._source.open(self._generations.path(name), create=True)
             try:
-                self._source.refill(fresh, should_stop)
+                self._source.refill(fresh, should_stop, self._vectors if sound else lambda _: {})
             finally:
                 fresh.close()
         except BaseException:
             self._generations.discard(name)
-            if clean:
+            if clean and self._open is None:
                 # The old generation was not opened.
                 self._generations.mark_clean()
             raise
@@ -189,6 +203,14 @@ class LocalVectors:
                 self._generations.set_aside(old)
             self._activate(name)
         return name
+
+    def _vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The vectors of some ids in the old generation; none if it turns out to be damaged."""
+        try:
+            with self._replacing:
+                return (self._open or self._opened()).vectors(ids)
+        except StoreError:
+            return {}
 
     def restart(self) -> None:
         """Replace the index by an empty generation, for another model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from worlds import World
 
 from kb.indexing.rebuild import MAX_DELETED, activate_generation, excess_deletions, refill
@@ -45,6 +46,48 @@ def test_files_whose_vectors_were_evicted_are_returned() -> None:
 
     assert written == 1
     assert set(lacking) == {file.id for file in world.catalog.files()}
+
+
+def test_vectors_that_the_cache_lacks_come_from_the_index_before() -> None:
+    """The cache gets them too; one that cannot be right is embedded again."""
+    world = indexed()
+    index, empty = MemoryVectorIndex(), MemoryVectorCache()
+    wrong, *others = list(world.catalog.all_passages())
+    before = world.vectors.vectors([one.id for one in (wrong, *others)])
+    before[wrong.id] = before[wrong.id] * 2
+
+    written, lacking = refill(
+        world.catalog,
+        empty,
+        index,
+        world.embedder.fingerprint,
+        previous=lambda ids: {id_: before[id_] for id_ in ids},
+    )
+
+    assert (written, lacking) == (2, [wrong.file.id])
+    assert empty.get(world.embedder.fingerprint, [one.digest for one in (wrong, *others)]).keys() == {
+        one.digest for one in others
+    }
+    for one in others:
+        assert np.array_equal(index.vectors([one.id])[one.id], before[one.id])
+
+
+def test_passages_that_wait_to_be_embedded_get_no_vector_of_before() -> None:
+    """What the index before has under their ids may be of another text."""
+    world = World()
+    world.write("a.md", "alpha beta\n")
+    world.run(embed=False)
+    index = MemoryVectorIndex()
+
+    written, lacking = refill(
+        world.catalog,
+        world.cache,
+        index,
+        world.embedder.fingerprint,
+        previous=lambda ids: dict.fromkeys(ids, np.eye(32, dtype=np.float32)[0]),
+    )
+
+    assert (written, lacking, index.count()) == (0, [], 0)
 
 
 def test_an_index_with_more_deleted_than_live_passages_is_rebuilt() -> None:

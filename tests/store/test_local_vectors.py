@@ -21,10 +21,15 @@ class Index:
     """An index with one file, which names its generation."""
 
     def __init__(self, directory: Path, *, create: bool) -> None:
+        self._name = directory.name
         if create:
             (directory / "chroma.sqlite3").write_text(directory.name, "utf-8")
             (directory / "graph").mkdir()
             (directory / "graph" / "labels").write_bytes(bytes(1000))
+
+    def vectors(self, ids: list[str]) -> dict[str, object]:
+        """Something for each id that tells the generation."""
+        return dict.fromkeys(ids, self._name)
 
     def close(self) -> None:
         """Do nothing."""
@@ -73,6 +78,7 @@ class Store:
         self.told: list[str] = []
         self.expected: str | None = None
         self.fill: Callable[[], None] = lambda: None
+        self.previous: Callable[[list[str]], dict[str, object]] = lambda _: {}
         self.vectors = self.started()
 
     def started(self) -> LocalVectors:
@@ -92,9 +98,12 @@ class Store:
         """Record that a generation was probed; each is sound."""
         self.probed.append(directory)
 
-    def refill(self, _index: VectorIndex, _should_stop: Callable[[], bool]) -> None:
+    def refill(
+        self, _index: VectorIndex, _should_stop: Callable[[], bool], previous: Callable[[list[str]], dict[str, object]]
+    ) -> None:
         """Fill an index."""
         self.marks.append(self.unclean())
+        self.previous = previous
         self.fill()
 
     def generation(self) -> str | None:
@@ -160,6 +169,32 @@ def test_a_failed_rebuild_leaves_the_old_index_unchanged(store: Store, opened: b
     assert store.generations.current() == old
     assert store.unclean() is opened
     assert [path.name for path in store.directory.glob("generation-*")] == [old]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_rebuild_takes_what_the_cache_lacks_from_the_old_index(store: Store, opened: bool) -> None:
+    """It is opened for that if need be."""
+    found: list[dict[str, object]] = []
+    store.fill = lambda: found.append(store.previous(["x"]))
+    if opened:
+        store.vectors.index()
+
+    store.vectors.rebuild()
+
+    assert found == [{"x": "generation-0001"}]
+    assert not store.unclean()
+
+
+def test_a_damaged_index_gives_no_vectors(store: Store) -> None:
+    """Neither one that is set aside, nor one that was not closed properly."""
+    found: list[dict[str, object]] = []
+    store.fill = lambda: found.append(store.previous(["x"]))
+    store.vectors.rebuild("damaged")
+    store.vectors.index()
+
+    store.started().rebuild()
+
+    assert found == [{}, {}]
 
 
 def test_after_a_death_the_index_is_probed_before_use(store: Store) -> None:
