@@ -253,11 +253,12 @@ class EmbeddingCache:
         if not vectors:
             return
         matrix = _matrix(vectors)
+
+        def keep() -> None:
+            self._keep(fingerprint, tuple(vectors), matrix)
+
         with self._lock:
-            self._recovering(
-                lambda: self._keep(fingerprint, tuple(vectors), matrix),
-                lambda: self._keep(fingerprint, tuple(vectors), matrix),
-            )
+            self._recovering(keep, keep)
 
     def count(self) -> int:
         """The number of vectors of all models."""

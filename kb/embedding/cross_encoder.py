@@ -58,7 +58,7 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
         return Located(directory, str(path), f"sha256:{digest_of_files(directory)}", published=False)
     if not HUB_NAME.fullmatch(model) or model.startswith((".", "~")):
         raise ModelError(f"there is no reranker directory {model}", f"Set search.rerank_model, as to {BGE_RERANKER}")
-    wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    wanted = _pinned(model, revision)
     if (own := find_fetched(model, wanted)) and not incomplete_files(own[0], _missing):
         return Located(own[0], model, own[1])
     snapshot = cached(model, wanted, cache_dir)
@@ -73,16 +73,21 @@ def locate_reranker(model: str, revision: str = "", *, offline: bool = False, ca
     return Located(snapshot, model, snapshot.name, published=bool(COMMIT.fullmatch(snapshot.name)))
 
 
-def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
+def is_here(model: str, revision: str = "") -> bool:
     """Whether a cross-encoder can be used without downloading anything."""
     if model != BGE_RERANKER and Path(expanded(model)).is_dir():
         return True
-    wanted = revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
+    wanted = _pinned(model, revision)
     own = find_fetched(model, wanted)
     if own is not None and not incomplete_files(own[0], _missing):
         return True
-    snapshot = cached(model, wanted, cache_dir)
+    snapshot = cached(model, wanted)
     return snapshot is not None and not _missing(snapshot)
+
+
+def _pinned(model: str, revision: str) -> str:
+    """The revision if one is given, else the pinned one for bge-reranker-v2-m3, else ``main``."""
+    return revision or (BGE_RERANKER_REVISION if model == BGE_RERANKER else "main")
 
 
 class CrossEncoderReranker:

@@ -207,7 +207,6 @@ class Encoder:
 
     Args:
         located: The model.
-        tokens: The model's token counter, if it exists already.
         runtime: The library that runs the model; ``auto`` for the fastest that is available.
         device: The device to run on.
         precision: The number format to compute in.
@@ -219,7 +218,6 @@ class Encoder:
     def __init__(
         self,
         located: Located,
-        tokens: ModelTokens | None = None,
         *,
         runtime: Runtime = "auto",
         device: Device = "auto",
@@ -229,7 +227,7 @@ class Encoder:
         models: Path | None = None,
     ) -> None:
         self.located = located
-        self.tokens = tokens or ModelTokens(located.directory)
+        self.tokens = ModelTokens(located.directory)
         self._wanted = Wanted(runtime, device, precision, threads, models)
         self._batch_tokens = self._configured_batch = batch_tokens
         self._loaded: LoadedModel | None = None

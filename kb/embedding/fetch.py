@@ -18,13 +18,13 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kb.embedding.onnx_files import file_digest, models_folder, slug
+from kb.embedding.onnx_files import file_digest, file_size, models_folder, slug
 from kb.embedding.runtime import first_line
 from kb.embedding.spec import REMEDY, missing_files, weight_files
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 # Conversion of pickled weights to safetensors, which contain only numbers and can be memory-mapped.
 
@@ -89,14 +89,14 @@ class ModelAbsent(ModelError):
         self.why = why
 
 
-def find_fetched(name: str, revision: str, models: Path | None = None) -> tuple[Path, str] | None:
+def find_fetched(name: str, revision: str) -> tuple[Path, str] | None:
     """The directory and commit of a downloaded model, complete or not; None if this revision was not downloaded."""
-    for receipt in sorted(_folder(models).glob(f"{slug(name)}-*/{RECEIPT}")):
+    for receipt in sorted(_folder().glob(f"{slug(name)}-*/{RECEIPT}")):
         record = _receipt(receipt.parent)
         if record.get("name") != name or revision not in {record["commit"], *_asked(record)}:
             continue
         # A directory with another name is incomplete or about to be deleted.
-        if receipt.parent == _place(name, str(record["commit"]), models):
+        if receipt.parent == _place(name, str(record["commit"])):
             return receipt.parent, str(record["commit"])
     return None
 
@@ -110,22 +110,15 @@ def incomplete_files(folder: Path, missing: Callable[[Path], list[str]] = missin
     """
     lengths: dict[str, int] = _receipt(folder).get("lengths", {})
     found = missing(folder)
-    return found or [name for name, length in lengths.items() if _length(folder / name) != length]
+    return found or [name for name, length in lengths.items() if file_size(folder / name) != length]
 
 
-def fetch(
-    name: str,
-    revision: str,
-    models: Path | None = None,
-    *,
-    missing: Callable[[Path], list[str]] = missing_files,
-) -> tuple[Path, str]:
+def fetch(name: str, revision: str, *, missing: Callable[[Path], list[str]] = missing_files) -> tuple[Path, str]:
     """Download a model, or resume an interrupted download; a damaged copy is replaced.
 
     Args:
         name: The model on the hub.
         revision: A commit, branch or tag.
-        models: kb's directory of models.
         missing: Returns the required files that a directory lacks.
 
     Returns:
@@ -147,8 +140,8 @@ def fetch(
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True)
         commit = str(info.sha)
-        target = _place(name, commit, models)
-        if find_fetched(name, commit, models) and not incomplete_files(target, missing):
+        target = _place(name, commit)
+        if find_fetched(name, commit) and not incomplete_files(target, missing):
             record = _receipt(target)
             _write_receipt(target, record | {"asked": [*_asked(record), revision]})
             return target, commit
@@ -201,7 +194,7 @@ def _finish(draft: Path, target: Path, record: dict[str, Any], missing: Callable
     _without_pickles(draft)
     # The hub client's data for resuming downloads.
     shutil.rmtree(draft / ".cache", ignore_errors=True)
-    lengths = {file.relative_to(draft).as_posix(): _length(file) for file in draft.rglob("*") if file.is_file()}
+    lengths = {file.relative_to(draft).as_posix(): file_size(file) for file in draft.rglob("*") if file.is_file()}
     lengths.pop(RECEIPT, None)
     _write_receipt(draft, record | {"lengths": lengths})
     before = target.with_name(f"{target.name}.before")
@@ -213,13 +206,13 @@ def _finish(draft: Path, target: Path, record: dict[str, Any], missing: Callable
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _folder(models: Path | None) -> Path:
-    return models_folder(models) / "hub"
+def _folder() -> Path:
+    return models_folder() / "hub"
 
 
-def _place(name: str, commit: str, models: Path | None) -> Path:
+def _place(name: str, commit: str) -> Path:
     """The directory of a model at a commit."""
-    return _folder(models) / f"{slug(name)}-{commit[:12]}"
+    return _folder() / f"{slug(name)}-{commit[:12]}"
 
 
 def _receipt(folder: Path) -> dict[str, Any]:
@@ -243,14 +236,6 @@ def _asked(record: Mapping[str, Any]) -> list[str]:
     return [asked] if isinstance(asked, str) else list(asked)
 
 
-def _length(path: Path) -> int:
-    """The size of a file in bytes; -1 if it does not exist."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
 def wanted_files(files: list[str]) -> list[str]:
     """The files of a repository that kb needs: one copy of the weights, no images, no code."""
     weights = [file for file in files if WEIGHTS.fullmatch(file)]
@@ -271,7 +256,7 @@ def _checked(path: Path, published: Any) -> str:  # noqa: ANN401 - naming the hu
     """
     found = file_digest(path)
     large = published.lfs.sha256 if published.lfs else None
-    right = found == large if large else published.blob_id in {None, *_blob_ids(path)}
+    right = found == large if large else published.blob_id in {None, _blob_id(path)}
     if published.size is not None and path.stat().st_size != published.size:
         right = False
     if not right:
@@ -280,10 +265,10 @@ def _checked(path: Path, published: Any) -> str:  # noqa: ANN401 - naming the hu
     return found
 
 
-def _blob_ids(path: Path) -> Iterator[str]:
-    """The git blob id of a file."""
+def _blob_id(path: Path) -> str:
+    """The id that git gives the content of a file."""
     data = path.read_bytes()
-    yield hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _without_pickles(folder: Path) -> None:

@@ -71,7 +71,7 @@ def is_hub_name(model: str) -> bool:
     return named and model != BUNDLED and not Path(expanded(model)).is_dir()
 
 
-def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bool:
+def is_here(model: str, revision: str = "") -> bool:
     """Whether a model can be used without a download; only models with a name on the hub are downloaded."""
     if not is_hub_name(model):
         return True
@@ -79,7 +79,7 @@ def is_here(model: str, revision: str = "", cache_dir: Path | None = None) -> bo
     own = find_fetched(model, wanted)
     if own is not None and not incomplete_files(own[0]):
         return True
-    snapshot = cached(model, wanted, cache_dir)
+    snapshot = cached(model, wanted)
     return snapshot is not None and not missing_files(snapshot)
 
 
@@ -146,7 +146,7 @@ def _absent(name: str, revision: str, missing: list[str], why: str) -> ModelErro
     return ModelAbsent(name, revision, why)
 
 
-def cached(name: str, revision: str, cache_dir: Path | None) -> Path | None:
+def cached(name: str, revision: str, cache_dir: Path | None = None) -> Path | None:
     """The directory of a revision in the hub's cache, complete or not."""
     # Importing the hub's client would take a fifth of a second at each start.
     from huggingface_hub import constants

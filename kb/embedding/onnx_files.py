@@ -74,7 +74,7 @@ class Export:
 
     def is_complete(self) -> bool:
         """Whether all files exist with their full length."""
-        return all(_length(self.directory / name) == length for name, length in self.files.items())
+        return all(file_size(self.directory / name) == length for name, length in self.files.items())
 
     def damaged(self) -> list[str]:
         """The files with a wrong checksum; reads all files."""
@@ -181,6 +181,14 @@ def file_digest(path: Path) -> str:
         return ""
 
 
+def file_size(path: Path) -> int:
+    """The size of a file in bytes; -1 if it does not exist."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
 def slug(name: str) -> str:
     """The name in a form that is safe in a file name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "model"
@@ -197,10 +205,3 @@ def _export(directory: Path, form: Form, value: dict[str, Any], made_by: Mapping
         measured=value["measured"],
         made_by=made_by,
     )
-
-
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

@@ -18,7 +18,7 @@ from kb.embedding.tokens import encodable
 from kb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
@@ -118,7 +118,7 @@ class OnnxModel:
         found: NDArray[np.float32] = hidden[:, 0] if spec.pooling == "cls" else hidden.mean(axis=1)
         return found[:, : spec.dimension]
 
-    def _run_first(self, run: Any, group: list[int]) -> None:  # noqa: ANN401 - a local function
+    def _run_first(self, run: Callable[[list[int]], None], group: list[int]) -> None:
         """Run a group at once, and keep other runs from starting in the meantime."""
         with self._lock:
             self._questions += 1
@@ -131,7 +131,7 @@ class OnnxModel:
                 if not self._questions:
                     self._no_question.set()
 
-    def _run_after_questions(self, run: Any, group: list[int]) -> None:  # noqa: ANN401 - a local function
+    def _run_after_questions(self, run: Callable[[list[int]], None], group: list[int]) -> None:
         self._no_question.wait(_PATIENCE)
         run(group)
 

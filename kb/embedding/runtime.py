@@ -29,6 +29,9 @@ PROBES: Final = (
     "  水と石 \N{WATER WAVE}  ",
 )
 
+# The most by which the length of a vector may differ from 1; in half precision it does in the third decimal place.
+_TOLERANCE: Final = 0.01
+
 
 class OutOfMemory(Exception):
     """The batch does not fit into the device's memory."""
@@ -75,16 +78,13 @@ class LoadedModel(Protocol):
         """
 
 
-def unit(
-    vectors: NDArray[np.float32], shape: tuple[int, int], where: str, *, most: float = 0.01
-) -> NDArray[np.float32]:
+def unit(vectors: NDArray[np.float32], shape: tuple[int, int], where: str) -> NDArray[np.float32]:
     """Normalise vectors to length 1 exactly.
 
     Args:
         vectors: The vectors from a model, nearly of length 1.
         shape: Their expected shape.
         where: How the model runs, for the error.
-        most: The most by which a length may differ from 1; half precision differs in the third decimal place.
 
     Raises:
         ModelError: Their shape or a length is wrong, or they are not finite.
@@ -92,7 +92,7 @@ def unit(
     import numpy as np
 
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if vectors.shape != shape or not bool(np.all(np.abs(norms - 1) < most)):
+    if vectors.shape != shape or not bool(np.all(np.abs(norms - 1) < _TOLERANCE)):
         raise ModelError(
             f"the model gives vectors that are not finite or not of length 1 on {where}",
             "Set embed.precision to float32, embed.runtime to torch and embed.device to cpu",

@@ -44,10 +44,6 @@ Item = TypeVar("Item")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def _at_once() -> None:
-    """Do not wait."""
-
-
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How fast an index is written.
@@ -59,7 +55,7 @@ class Pace:
     """
 
     batch: int = WRITE_BATCH
-    give_way: Callable[[], None] = _at_once
+    give_way: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
