@@ -12,6 +12,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.bare_markup import is_bare_markup
+from kb.formats.escapes import code_escapes, references, string_escapes
 from kb.formats.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -32,12 +33,12 @@ _TABLE: Final = re.compile(r"\s*\[{1,2}\s*([^\[\]\n]{1,200}?)\s*\]{1,2}\s*(?:#.*
 
 def parse_indented(text: str, first_line: int = 1) -> Outline:
     """Read the outline of YAML or JSON by its indentation."""
-    return _outline(text, first_line, _key)
+    return replace(_outline(text, first_line, _key), substitutions=tuple(string_escapes(text)))
 
 
 def parse_xml(text: str, first_line: int = 1) -> Outline:
     """Read the outline of XML by its indentation; a heading is a tag and the name of the element."""
-    return _outline(text, first_line, _element)
+    return replace(_outline(text, first_line, _element), substitutions=tuple(references(text)))
 
 
 def parse_svg(text: str, first_line: int = 1) -> Outline:
@@ -52,13 +53,19 @@ def parse_toml(text: str, first_line: int = 1) -> Outline:
     for number, line in enumerate(text.split("\n")[first_line - 1 :], first_line):
         if found := _TABLE.match(line):
             headings.append(Heading(one_line(found[1]), found[1].count(".") + 1, number, number))
-    return Outline(headings=tuple(headings))
+    return Outline(headings=tuple(headings), substitutions=tuple(string_escapes(text)))
+
+
+def parse_settings(text: str, _first_line: int = 1) -> Outline:
+    """Read settings, such as those of Java; the outline has substitutions only."""
+    return Outline(substitutions=tuple(code_escapes(text)))
 
 
 def parse_records(text: str, first_line: int = 1) -> Outline:
     """Read JSON Lines: each line is a block."""
     lines = text.split("\n")[first_line - 1 :]
-    return Outline(blocks=tuple(Block("table", at, at) for at, line in enumerate(lines, first_line) if line.strip()))
+    blocks = tuple(Block("table", at, at) for at, line in enumerate(lines, first_line) if line.strip())
+    return Outline(blocks=blocks, substitutions=tuple(string_escapes(text)))
 
 
 def _key(line: str) -> str:

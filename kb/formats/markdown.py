@@ -13,6 +13,7 @@ from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.formats.escapes import markdown_escapes
 from kb.formats.markup import Outline, one_line
 from kb.records import Block, Heading, LineContext, Link, Name
 
@@ -350,6 +351,18 @@ def ruby_substitutions(text: str, blocks: Sequence[Block]) -> Iterator[tuple[int
         start += 1
 
 
+def _escapes(
+    text: str, lines: Sequence[str], blocks: Sequence[Block], first_line: int
+) -> Iterator[tuple[int, int, str]]:
+    """Yield the substitutions for escapes and emphasis within words, outside of front matter, code and formulas."""
+    if not any(sign in text for sign in "&\\*<~^"):
+        return
+    places = LineOffsets(lines)
+    spans = [(places.start(one.first_line), places.start(one.last_line + 1)) for one in blocks if one.kind == "code"]
+    body = places.start(first_line)
+    yield from markdown_escapes(_without_code(_blanked(text, [(0, body), *spans] if body else spans)))
+
+
 # --- Headings and blocks ------------------------------------------------------------------------------------------
 
 _KINDS: Final[dict[str, Literal["text", "code", "table"]]] = {
@@ -388,6 +401,10 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
     blocks = tuple(_blocks(tokens, first_line))
     inline = read_inline(text, lines, blocks, first_line)
     page = inline.properties
+    if joplin := _JOPLIN.search(text, max(0, text.rfind("\n\nid: "))):
+        page.setdefault("title", lines[0])
+        page.setdefault("created", joplin["day"] or "")
+        inline.noise.append(joplin.span())
     return Outline(
         headings=tuple(_headings(tokens, first_line)),
         blocks=blocks,
@@ -398,11 +415,15 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
         aliases=names_in(f"{page.get('alias', '')},{page.get('aliases', '')},{page.get('title', '')}"),
         names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
-        substitutions=tuple(ruby_substitutions(text, blocks)),
+        substitutions=tuple(sorted((*ruby_substitutions(text, blocks), *_escapes(text, lines, blocks, first_line)))),
         context=tuple(_context(tokens, lines, first_line)),
     )
 
 
+# What Joplin writes below each note in its own format: one fact a line, from the id to the type.
+_JOPLIN: Final = re.compile(
+    r"\n\nid: [0-9a-f]{32}\n(?:(?:user_created_time: (?P<day>[0-9-]{10})|(?!type_)[a-z_]{1,40}:).*\n)++type_: 1\s*\Z"
+)
 # In characters. Inline markup of a longer heading is cut off, since parsing it takes quadratic time.
 _LONGEST_HEADING: Final = 2_000
 

@@ -539,7 +539,10 @@ _DATA: Final = (
         "data image", ".svg", "SVG", f"{_ENTRIES}; its title",
         reader="kb.formats.data:parse_svg", titled=False, prose=False, sample="<a>x</a>\n",
     ),
-    _text("data", ".conf .properties", "settings", _BLANK_LINES, kind="code", prose=False),
+    _text(
+        "data", ".conf .properties", "settings", _BLANK_LINES,
+        kind="code", reader="kb.formats.data:parse_settings", prose=False,
+    ),
     Format(
         ("image",), _split(".png .jpg .jpeg .webp .bmp .tif .tiff"), "image", "images", "ocr", "kb.formats.scanned",
         "the text in it, with `documents.ocr`",

@@ -68,7 +68,8 @@ class PlainFormat:
             first_heading = ""
         own_title = front.title or outline.title or first_heading
         body = text.split("\n", front.body_line - 1)[front.body_line - 1 :]
-        stem = PurePosixPath(path).stem
+        bundle = PurePosixPath(path).parent
+        stem = bundle.stem if bundle.suffix == ".textbundle" else PurePosixPath(path).stem
         place = str(PurePosixPath(path).with_suffix(""))
         return Document(
             text=text,

@@ -240,7 +240,7 @@ class Document:
         links: The links, in order.
         names: Blocks and ids that links can name, besides headings.
         noise: Character ranges without meaning for a reader, such as block ids, in order; they are not embedded.
-        substitutions: Character ranges that are read as another text, as (start, end, text) in order: TeX accents.
+        substitutions: Character ranges that are read as another text, as (start, end, text) in order: TeX, escapes.
         context: Contexts of lines, in order; they may be nested.
         date: The document's own date.
         language: The ISO 639 code of its language; empty where unknown.

@@ -6,11 +6,13 @@ from __future__ import annotations
 import base64
 import random
 import textwrap
+from datetime import date
 
 import pytest
 
 from kb.formats import enex, fb2, mhtml, vcard
 from kb.formats.builder import TextBuilder, Unreadable
+from kb.formats.text import extract
 from kb.sandbox.protocol import Extracted, Limits
 
 PICTURE = base64.b64encode(random.Random(7).randbytes(3_000)).decode()
@@ -160,3 +162,21 @@ def test_an_entity_that_grows_is_replaced_once() -> None:
     found = extracted(fb2, f"{grows}<FictionBook><body><section><p>x &b; &c; y</p></section></body></FictionBook>").text
 
     assert found.count("keel") == 1
+
+
+def test_notes_of_joplin_have_title_and_date() -> None:
+    """In its own format, title and facts stand above and below the text; the facts are not embedded."""
+    facts = "id: {0}\nparent_id: {0}\nauthor: \nuser_created_time: 2024-05-03T10:00:00.000Z\ntype_: ".format("0a" * 16)
+    found = extract(f"{'0a' * 16}.md", f"Bees in May\n\nThe hive hums.\n\n{facts}1".encode())
+
+    assert (found.title, found.date) == ("Bees in May", date(2024, 5, 3))
+    assert [found.text[first:last].strip() for first, last in found.noise] == [f"{facts}1"]
+    for text in (f"Bees\n\n{facts}2", f"Bees\n\n{facts}1\n\nmore", "Bees\n\nid: 5\ntype_: 1"):
+        found = extract("x.md", text.encode())
+        assert (found.title, found.date, found.noise) == ("x", None, ())
+
+
+def test_note_in_a_text_bundle_is_called_as_the_bundle() -> None:
+    """Each is called text.md; a heading is the title, as in other notes."""
+    assert extract("My cheese.textbundle/text.md", b"Cheddar.").title == "My cheese"
+    assert extract("My cheese.textbundle/text.md", b"# Cheddar").title == "Cheddar"

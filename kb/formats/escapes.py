@@ -1,0 +1,105 @@
+r"""Finds characters that are written as escapes, such as ``\u00fc`` in JSON and ``&uuml;`` in XML and Markdown.
+
+They are read as the characters that a reader of the data or of the rendered note sees, as ``Document.substitutions``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from html import unescape
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Substitution = tuple[int, int, str]
+
+# A quoted string of JSON, YAML or TOML, up to an empty line at most; in YAML a text within a line has quotes as well.
+_STRING: Final = re.compile(r'(?:(?<=[\s:,\[{(=])|(?<![^\n]))"(?:[^"\\\n]|\\.|\\?\n(?![ \t]*\n))*+"')
+# One substitution a character, since a long text may be cut between any two; the halves of a pair are one character.
+_PAIR: Final = r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
+_ESCAPE: Final = re.compile(
+    rf"{_PAIR}|\\(?:[uUx](?P<code>(?<=u)[0-9A-Fa-f]{{4}}|(?<=U)[0-9A-Fa-f]{{8}}|(?<=x)[0-9A-Fa-f]{{2}})"
+    r"|\n[ \t]*\\?|(?P<sign>[\"\\/bfnrtNLP_e ]))"
+)
+# Spaces, line ends and control characters are all read as a space.
+_SIGNS: Final = {**dict.fromkeys("bfnrtNLP_e ", " "), '"': '"', "\\": "\\", "/": "/"}
+_CODE: Final = re.compile(rf"{_PAIR}|\\u(?P<code>[0-9A-Fa-f]{{4}})")
+_REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_CDATA: Final = re.compile(r"<!\[CDATA\[.*?\]\]>", re.DOTALL)
+_HALVES: Final = range(0xD800, 0xE000)
+_SPACES: Final = re.compile(r"[\x00-\x1f\x7f-\xa0\u2028\u2029]")
+
+
+def string_escapes(text: str) -> Iterator[Substitution]:
+    """Yield the escapes in the quoted strings of JSON, YAML and TOML."""
+    if "\\" not in text:
+        return
+    for string in _STRING.finditer(text):
+        if "\\" in string[0]:
+            for found in _ESCAPE.finditer(text, string.start() + 1, string.end() - 1):
+                yield found.start(), found.end(), _character(found) if found["sign"] is None else _SIGNS[found["sign"]]
+
+
+def _character(found: re.Match[str]) -> str:
+    """Return the character of an escape with its code; empty for half of a pair, and for the end of a line."""
+    if found["code"]:
+        code = int(found["code"], 16)
+        return "" if code > sys.maxunicode or code in _HALVES else _SPACES.sub(" ", chr(code))
+    first, _, second = found[0].removeprefix("\\u").partition("\\u")
+    return chr(0x10000 + (int(first, 16) - 0xD800) * 0x400 + int(second, 16) - 0xDC00) if second else ""
+
+
+def code_escapes(text: str) -> Iterator[Substitution]:
+    r"""Yield the letters that are written as ``\u00fc`` in settings of Java."""
+    for found in _CODE.finditer(text):
+        yield found.start(), found.end(), _character(found)
+
+
+def references(text: str) -> Iterator[Substitution]:
+    """Yield the character references of XML and HTML, such as ``&#252;``, outside of CDATA."""
+    if "&" not in text:
+        return
+    if "<![CDATA[" in text:
+        text = _CDATA.sub(lambda found: "\0" * len(found[0]), text)
+    for found in _REFERENCE.finditer(text):
+        if (character := unescape(found[0])) != found[0]:
+            yield found.start(), found.end(), _SPACES.sub(" ", character)
+
+
+# --- Markdown -----------------------------------------------------------------------------------------------------
+
+# A backslash before a sign within a word, or before an underscore.
+_BACKSLASH: Final = re.compile(r"(?<!\\)\\(?:(?=_)|(?<=\w\\)(?=['\u2019&@.:/+*~#-]\w))")
+# Emphasis, raised and lowered signs that begin, end or stand within a word.
+_EMPHASIS: Final = re.compile(
+    r"(?<![\w*\\])\*{1,3}(?P<first>[^\W\d_]++)(?P<end>\*{1,3})(?=[^\W\d_])"
+    r"|(?<=[^\W\d_])(?P<sign>\*{1,3})(?P<later>[^\W\d_]++)(?P=sign)(?!\*)"
+    r"|(?<=[^\W_])(?P<mark>[~^])(?P<small>[^\W_]{1,4})(?P=mark)(?![~^])"
+)
+_TAG: Final = re.compile(
+    r"(?<=[^\W_])</?(?:b|i|u|s|em|strong|mark|sub|small|span|font|wbr)(?:\s[^<>\n]{0,200})?>(?=[^\W_])"
+    r"|(?<=[^\W_])</sub>",
+    re.IGNORECASE,
+)
+
+
+def markdown_escapes(plain: str) -> Iterator[Substitution]:
+    """Yield what stands within words of a Markdown text for signs, or for how it looks.
+
+    Args:
+        plain: The text, with anything else in place of code.
+    """
+    yield from references(plain)
+    if "\\" in plain:
+        yield from ((found.start(), found.end(), "") for found in _BACKSLASH.finditer(plain))
+    if "*" in plain or "~" in plain or "^" in plain:
+        for found in _EMPHASIS.finditer(plain):
+            if found["first"]:
+                if found.start("first") - found.start() == len(found["end"]):
+                    yield found.start(), found.end(), found["first"]
+            else:
+                yield found.start(), found.end(), found["later"] or found["small"]
+    if "<" in plain:
+        yield from ((found.start(), found.end(), "") for found in _TAG.finditer(plain))

@@ -1,0 +1,72 @@
+r"""Characters written as escapes, as ``\u00fc`` and ``&uuml;``, are read as characters; the lines stay as they are."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from kb.chunking.split import Chunker
+from kb.formats.text import extract
+from kb.testing import FakeTokens
+
+
+def embedded(name: str, text: str) -> str:
+    """What the model reads of a file."""
+    return "\n".join(one.embedded for one in Chunker(FakeTokens(limit=256), 256).split(extract(name, text.encode())))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", json.dumps({"a": "Zoë\nGabel\tstütze"}), '{"a": "Zoë Gabel stütze"}'),
+        ("a.json", json.dumps(["Müsli 🥣", 'C:\\new "x"']), '["Müsli 🥣", "C:\\new "x""]'),
+        ("a.json", r'{"url":"https:\/\/b.org\/a","x":"\ud83d."}', '{"url":"https://b.org/a","x":"."}'),
+        (
+            "a.jsonl",
+            json.dumps({"role": "user", "text": "Rohr\u00f6ffnung"}),
+            '{"role": "user", "text": "Rohröffnung"}',
+        ),
+        ("a.yaml", 'a: "Br\\xFCcke \\\n  \\ am Zoll\\u00E4mtchen\\U0001F963"', 'a: "Brücke  am Zollämtchen🥣"'),
+        ("a.yaml", "a: C:\\new\nb: 'C:\\table'\nc: 5\" C:\\new \"", "a: C:\\new\nb: 'C:\\table'\nc: 5\" C:\\new \""),
+        ("a.toml", "a = \"K\\u00f6ln\"\nb = 'C:\\new'", "a = \"Köln\"\nb = 'C:\\new'"),
+        ("a.properties", "a=Pf\\u00f6rtner \\n C:\\u00", "a=Pförtner \\n C:\\u00"),
+        ("a.xml", "<a>B&#252;rste &#xE4; &eacute; R&amp;D &nosuch;</a>", "<a>Bürste ä é R&D &nosuch;</a>"),
+        ("a.xml", "<a><![CDATA[B&#252;rste]]> &uuml;</a>", "<a><![CDATA[B&#252;rste]]> ü</a>"),
+        ("a.md", "Stra&szlig;e, T&#246;pfer&nbsp;Q&amp;A `&uuml;`", "Straße, Töpfer Q&A `&uuml;`"),
+        ("a.md", "snake\\_case, don\\'t, self\\-made, \\_x, a\\\\_b", "snake_case, don't, self-made, _x, a\\\\_b"),
+        ("a.md", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`"),
+        ("a.md", "**W**orld un*believ*able 中**文**字", "World unbelievable 中文字"),
+        ("a.md", "**bold** *it*, 2*3*4, x **a** b `**W**orld`", "**bold** *it*, 2*3*4, x **a** b `**W**orld`"),
+        ("a.md", "H~2~O and x^2^, ~~gone~~ a~b", "H2O and x2, ~~gone~~ a~b"),
+        (
+            "a.md",
+            "<b>W</b>orld CO<sub>2</sub> x <b>y</b> note<sup>1</sup>",
+            "<b>World CO2 x <b>y</b> note<sup>1</sup>",
+        ),
+        ("a.md", "```\n**W**orld &uuml;\n```", "```\n**W**orld &uuml;\n```"),
+        ("a.txt", "C:\\u00fc &uuml; **W**orld", "C:\\u00fc &uuml; **W**orld"),
+    ],
+)
+def test_escapes_are_read_as_characters(name: str, text: str, said: str) -> None:
+    """In the strings of data, in settings, and in XML and Markdown outside of code."""
+    assert embedded(name, text) == said
+
+
+def test_long_texts_without_spaces_keep_their_words() -> None:
+    """They are cut amid escapes; nothing but the one at the cut is lost."""
+    text = json.dumps({"a": "我们明天去山上看日出" * 60})
+
+    read = embedded("a.json", text).replace("\n", "")
+
+    assert read.count("日出") > 50
+
+
+@pytest.mark.parametrize("text", ['"\\' * 200_000, "&" * 400_000, "*a" * 200_000, "a\\" * 200_000, "a<b " * 100_000])
+@pytest.mark.parametrize("name", ["a.json", "a.xml", "a.md", "a.properties"])
+def test_time_is_linear(name: str, text: str) -> None:
+    """Whatever stands in a file."""
+    begun = time.thread_time()
+    extract(name, text.encode())
+    assert time.thread_time() - begun < 5
