@@ -230,7 +230,7 @@ class CheckReport:
         files: How many files were compared.
         passages: How many passages.
         vectors: How many vectors.
-        differences: The differences.
+        differences: The differences; after a repair, those that are left.
         repaired: How many were repaired.
         unembedded: How many passages wait to be embedded, which is no difference.
     """

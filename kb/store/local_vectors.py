@@ -260,7 +260,10 @@ class LocalVectors:
     def _open_current(self) -> ClosableIndex:
         """Open the current generation, after a rebuild if it is damaged or unpaired."""
         name = self._generations.current()
-        if name is None or name != self._source.generation():
+        expected = self._source.generation()
+        if name is None or name != expected:
+            if name is None and expected:
+                self._warn("the vector index is missing from the store; it is rebuilt from the catalog")
             self.rebuild()
         else:
             clean = self._is_clean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -169,6 +170,17 @@ def test_a_failed_rebuild_leaves_the_old_index_unchanged(store: Store, opened: b
     assert store.generations.current() == old
     assert store.unclean() is opened
     assert [path.name for path in store.directory.glob("generation-*")] == [old]
+
+
+def test_an_index_that_is_gone_is_told_and_made_anew(store: Store) -> None:
+    """A new store has none to miss."""
+    assert store.told == []
+    shutil.rmtree(store.directory / str(store.generations.current()))
+
+    store.started().index()
+
+    assert store.told == ["the vector index is missing from the store; it is rebuilt from the catalog"]
+    assert store.generations.current() == "generation-0002"
 
 
 @pytest.mark.parametrize("opened", [False, True])

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def check(session: Session, repair: bool, as_json: bool) -> int:
     """Compare the files on disk, the catalog and the vectors, and report the differences.
 
-    The exit code is 0 if nothing differs or everything was repaired, else 1.
+    The exit code is 0 if nothing differs, or nothing does after the repair, else 1.
     """
     with session.open() as kb:
         report = kb.check(repair=repair)
-    session.write_report(formats.check_object(report), check_text(report), as_json=as_json)
-    return 0 if report.repaired >= len(report.differences) else 1
+    session.write_report(formats.check_object(report), check_text(report, repair=repair), as_json=as_json)
+    return 1 if report.differences else 0

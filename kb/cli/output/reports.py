@@ -350,8 +350,13 @@ def freshness_notice(index: Freshness, *, hits: int, index_command: str = "kb in
     return ""
 
 
-def check_text(report: CheckReport) -> str:
-    """Return the differences between disk, catalog and vectors, then their number."""
+def check_text(report: CheckReport, *, repair: bool = False) -> str:
+    """Return the differences between disk, catalog and vectors, then their number.
+
+    Args:
+        report: The report.
+        repair: Whether differences were repaired where possible; what is left differs for another reason.
+    """
     lines = []
     for one in report.differences:
         detail = f" ({one_line(one.detail)})" if one.detail else ""
@@ -359,10 +364,12 @@ def check_text(report: CheckReport) -> str:
     compared = f"{count(report.files, 'file')}, {count(report.passages, 'passage')}, {count(report.vectors, 'vector')}"
     if report.unembedded:
         compared += f"; {count(report.unembedded, 'passage')} to embed, found by words until then"
+    repaired = f"{count(report.repaired, 'difference')} repaired; " if report.repaired else ""
     if not report.differences:
-        return f"all in order: {compared}\n"
-    mended = f"{report.repaired:,} repaired" if report.repaired else "repair with kb check --repair"
-    return "".join(lines) + f"{count(len(report.differences), 'difference')} in {compared}; {mended}\n"
+        return f"{repaired}all in order: {compared}\n"
+    found = f"{count(len(report.differences), 'difference')}{' left' if repair else ''} in {compared}"
+    remedy = "kb rebuild makes the vector index anew" if repair else "repair with kb check --repair"
+    return "".join(lines) + f"{repaired}{found}; {remedy}\n"
 
 
 def rebuild_text(report: RebuildReport) -> str:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 pytest_plugins = ["command_line"]
 
 
-@pytest.mark.parametrize(("repaired", "code"), [(0, 1), (1, 0)])
-def test_check_fails_while_something_differs(command: CommandLine, repaired: int, code: int) -> None:
-    """A script learns from the exit code; what was mended no longer differs."""
-    command.kb.checked = CheckReport(1, 1, 0, (Difference("vector missing", "a.md"),), repaired)
+@pytest.mark.parametrize(("left", "code"), [(0, 0), (1, 1), (2, 1)])
+def test_check_fails_while_something_differs(command: CommandLine, left: int, code: int) -> None:
+    """A script learns from the exit code, however much was repaired."""
+    command.kb.checked = CheckReport(1, 1, 0, left * (Difference("vector missing", "a.md"),), repaired=5)
 
     assert command("check", "--repair")[0] == code
     assert command("check", "--json")[0] == code

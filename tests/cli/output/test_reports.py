@@ -149,7 +149,13 @@ def test_a_check_tells_each_difference() -> None:
         "file gone: b.md\n"
         "2 differences in 1 file, 2 passages, 3 vectors; repair with kb check --repair\n"
     )
-    assert reports.check_text(replace(report, repaired=2)).endswith("; 2 repaired\n")
+    assert reports.check_text(replace(report, repaired=1), repair=True).endswith(
+        "1 difference repaired; 2 differences left in 1 file, 2 passages, 3 vectors; kb rebuild makes the vector index "
+        "anew\n"
+    )
+    assert reports.check_text(CheckReport(1, 1, 1, repaired=2), repair=True).startswith(
+        "2 differences repaired; all in"
+    )
     assert reports.check_text(CheckReport(1, 1, 1)) == "all in order: 1 file, 1 passage, 1 vector\n"
 
 
