@@ -21,8 +21,7 @@ from kb.transfer import require_model, stopping
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kb.backup.archive import ArchiveReader
-    from kb.backup.folder import FolderReader
+    from kb.backup.reading import Backup
     from kb.config import Settings
     from kb.embedding.encoder import Encoder
     from kb.store.catalog import SqliteCatalog
@@ -92,7 +91,7 @@ def restore(
     )
 
 
-def _require_fitting(backup: ArchiveReader | FolderReader, container: Container, encoder: Encoder | None) -> None:
+def _require_fitting(backup: Backup, container: Container, encoder: Encoder | None) -> None:
     """Check what a backup says of itself, before anything is read or locked.
 
     Raises:
@@ -107,7 +106,7 @@ def _require_fitting(backup: ArchiveReader | FolderReader, container: Container,
     require_model(backup, container.settings, encoder)
 
 
-def _verified(backup: ArchiveReader | FolderReader, container: Container, between: Callable[[], None]) -> Path:
+def _verified(backup: Backup, container: Container, between: Callable[[], None]) -> Path:
     """Check a backup whole, and make the folder in which a store is made from it.
 
     Raises:
@@ -122,10 +121,6 @@ def _verified(backup: ArchiveReader | FolderReader, container: Container, betwee
     staged = store / STAGING
     staged.mkdir(mode=0o700)
     return staged
-
-
-def _nothing() -> None:
-    """Go on: what is begun here is not given up."""
 
 
 def _require_replaceable(container: Container, *, force: bool) -> None:
@@ -161,7 +156,7 @@ def _require_replaceable(container: Container, *, force: bool) -> None:
 
 
 def _stage(
-    backup: ArchiveReader | FolderReader,
+    backup: Backup,
     staged: Path,
     container: Container,
     encoder: Encoder | None,
@@ -193,9 +188,7 @@ def _stage(
     return Generations(str(staged)).current() or ""
 
 
-def _fit(
-    catalog: SqliteCatalog, backup: ArchiveReader | FolderReader, settings: Settings, moved: Mapping[str, str]
-) -> None:
+def _fit(catalog: SqliteCatalog, backup: Backup, settings: Settings, moved: Mapping[str, str]) -> None:
     """Make a restored catalog one of this configuration.
 
     Raises:
@@ -228,7 +221,7 @@ def _fit(
 
 
 def _put_in_place(
-    backup: ArchiveReader | FolderReader,
+    backup: Backup,
     staged: Path,
     container: Container,
     generation: str,
@@ -251,8 +244,9 @@ def _put_in_place(
     generations = Generations(str(store), on_step=before)
     before("bring the vectors")
     if os.path.lexists(store / CACHE_FILE):
+        # What is begun here is not given up, so nothing is asked between pieces.
         limit = container.config.embed.cache_vectors
-        write_cache(backup, staged / CATALOG_FILE, store / CACHE_FILE, _nothing, limit=limit, warn=container.warn)
+        write_cache(backup, staged / CATALOG_FILE, store / CACHE_FILE, lambda: None, limit=limit, warn=container.warn)
     else:
         (staged / CACHE_FILE).rename(store / CACHE_FILE)
     name = generations.adopt(str(staged / generation)) if generation else ""

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.backup.archive import ArchiveReader
     from kb.backup.contents import CatalogCopy, VectorSource
-    from kb.backup.folder import FolderReader
     from kb.backup.manifest import CatalogPart, Manifest, VectorPart
+    from kb.backup.reading import Backup
     from kb.backup.tables import TableFormat
     from kb.config import Settings
     from kb.container import Container
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
 KEPT: Final = 7
 """How many backups a folder keeps by default."""
 _PAGE: Final = 500
-
-
-def _nothing(_: str = "") -> None:
-    """The default callback for steps."""
 
 
 def _never() -> bool:
@@ -54,7 +49,6 @@ def back_up(
     incremental: bool = False,
     keep: int = KEPT,
     should_stop: Callable[[], bool] = _never,
-    step: Callable[[str], None] = _nothing,
 ) -> BackupReport:
     """Write a backup of a store, while it is used and indexed.
 
@@ -64,36 +58,27 @@ def back_up(
         incremental: Add to a folder what changed since its last backup.
         keep: How many backups the folder keeps.
         should_stop: Called between pieces.
-        step: Called with a description before each change on disk.
 
     Raises:
         BackupError: Something else is at the path.
         StoreError: Nothing is indexed, or the disk is full.
         Cancelled: ``should_stop`` returned True.
     """
-    from kb.backup.archive import ArchiveWriter, is_archive
+    if not incremental:
+        return _write_archive(container, path, should_stop, with_catalog=True)
     from kb.backup.contents import put_catalog
     from kb.backup.folder import FolderWriter
-    from kb.backup.target import replacing
 
     started = time.monotonic()
     _require_outside(container, path)
     between, source = _pacing(container, should_stop), _vectors_of(container)
-    if incremental:
-        with _catalog_copy(container) as copy, FolderWriter(path, step) as folder:
-            catalog = put_catalog(copy.path, folder, between)
-            kept = folder.kept_blocks(copy.fingerprint, copy.needed)
-            manifest = _manifest(copy, catalog, *source.put(copy, folder, between, kept))
-            place = folder.finish(manifest, keep)
-            size = sum(chunk.stored for chunk in manifest.chunks())
-            return _report(manifest, str(place), size, folder.written, started)
-    with _catalog_copy(container) as copy, replacing(path, is_archive, step) as file:
-        archive = ArchiveWriter(file)
-        catalog = put_catalog(copy.path, archive, between)
-        manifest = _manifest(copy, catalog, *source.put(copy, archive, between))
-        archive.finish(manifest)
-        size = file.tell()
-    return _report(manifest, str(path), size, size, started)
+    with _catalog_copy(container) as copy, FolderWriter(path) as folder:
+        catalog = put_catalog(copy.path, folder, between)
+        kept = folder.kept_blocks(copy.fingerprint, copy.needed)
+        manifest = _manifest(copy, catalog, *source.put(copy, folder, between, kept))
+        place = folder.finish(manifest, keep)
+        size = sum(chunk.stored for chunk in manifest.chunks())
+        return _report(manifest, str(place), size, folder.written, started)
 
 
 def export_vectors(container: Container, path: Path, *, should_stop: Callable[[], bool] = _never) -> BackupReport:
@@ -104,7 +89,15 @@ def export_vectors(container: Container, path: Path, *, should_stop: Callable[[]
         StoreError: Nothing is indexed, or the disk is full.
         Cancelled: ``should_stop`` returned True.
     """
+    return _write_archive(container, path, should_stop, with_catalog=False)
+
+
+def _write_archive(
+    container: Container, path: Path, should_stop: Callable[[], bool], *, with_catalog: bool
+) -> BackupReport:
+    """Write a backup of a store, or its vectors alone, into one file."""
     from kb.backup.archive import ArchiveWriter, is_archive
+    from kb.backup.contents import put_catalog
     from kb.backup.target import replacing
 
     started = time.monotonic()
@@ -112,7 +105,8 @@ def export_vectors(container: Container, path: Path, *, should_stop: Callable[[]
     between, source = _pacing(container, should_stop), _vectors_of(container)
     with _catalog_copy(container) as copy, replacing(path, is_archive) as file:
         archive = ArchiveWriter(file)
-        manifest = _manifest(copy, None, *source.put(copy, archive, between))
+        catalog = put_catalog(copy.path, archive, between) if with_catalog else None
+        manifest = _manifest(copy, catalog, *source.put(copy, archive, between))
         archive.finish(manifest)
         size = file.tell()
     return _report(manifest, str(path), size, size, started)
@@ -366,7 +360,7 @@ def import_vectors(container: Container, path: Path, *, should_stop: Callable[[]
     return ImportReport(part.count, new, time.monotonic() - started)
 
 
-def require_model(backup: ArchiveReader | FolderReader, settings: Settings, encoder: Encoder | None) -> None:
+def require_model(backup: Backup, settings: Settings, encoder: Encoder | None) -> None:
     """Check that a backup was made with the configured model.
 
     Args:

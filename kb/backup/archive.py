@@ -133,11 +133,7 @@ class ArchiveReader:
             raise
 
     def read(self, chunk: Chunk) -> bytes:
-        """The content of a chunk.
-
-        Raises:
-            BackupDamaged: It is not what the manifest says.
-        """
+        """The content of a chunk; see ``Chunks``."""
         offset = self._offsets[chunk.sha256]
         self._expect(offset, _header(_chunk_name(chunk), chunk.stored))
         return decompress(chunk, self._read(offset + _BLOCK, chunk.stored), self.place)

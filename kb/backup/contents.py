@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # Whole pages of a database, so that those that did not change are the same chunks in the next backup.
 _CATALOG_CHUNK: Final = 1 << 20
 _CATALOG_LEVEL: Final = 3
-_PAGE: Final = 500
 _NONE_KEPT: Final = KeptBlocks()
 
 # A passage that is about to be live may have its vector already; one that leaves needs none.
@@ -133,11 +132,11 @@ class VectorSource:
         """
         writer = BlockWriter(sink)
         wanted = [digest for digest in copy.needed if digest not in kept.digests]
-        uncached = write_vectors(wanted, self._cache, writer, _PAGE, between)
+        uncached = write_vectors(wanted, self._cache, writer, between)
         lacking = {digest for digest in uncached if copy.needed[digest]}
         ids = _ids_of(copy.path, lacking) if lacking else {}
         if indexed := [digest for digest in wanted if digest in ids]:
-            lost = write_vectors(indexed, lambda page: self._by_id(page, ids), writer, _PAGE, between)
+            lost = write_vectors(indexed, lambda page: self._by_id(page, ids), writer, between)
             lacking -= ids.keys() - lost
         writer.flush()
         # A block is added whole, with vectors of other texts in it.

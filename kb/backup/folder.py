@@ -228,11 +228,7 @@ class FolderReader:
         self._root = root
 
     def read(self, chunk: Chunk) -> bytes:
-        """The content of a chunk.
-
-        Raises:
-            BackupDamaged: It is missing, or not what the manifest says.
-        """
+        """The content of a chunk; see ``Chunks``."""
         path = _chunk_path(self._root, chunk)
         stored = _read(path, LARGEST_CHUNK)
         if stored is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
@@ -100,12 +99,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     catalog: CatalogPart | None
     vectors: VectorPart
 
+    def listed(self) -> Iterator[Chunk]:
+        """The chunks in the order in which a single file has them; one that is in several places several times."""
+        if self.catalog:
+            yield from self.catalog.chunks
+        for block in self.vectors.blocks:
+            yield block.digests
+            yield block.rows
+
     def chunks(self) -> Iterator[Chunk]:
         """Every chunk once, in the order in which a single file has them."""
         seen: set[str] = set()
-        of_catalog = self.catalog.chunks if self.catalog else ()
-        of_vectors = chain.from_iterable((block.digests, block.rows) for block in self.vectors.blocks)
-        for chunk in chain(of_catalog, of_vectors):
+        for chunk in self.listed():
             if chunk.sha256 not in seen:
                 seen.add(chunk.sha256)
                 yield chunk
@@ -156,21 +161,17 @@ def decoded(data: bytes, place: str) -> Manifest:
 
 def _contradiction(manifest: Manifest) -> str:
     """What of a manifest contradicts something else in it; empty if nothing does."""
-    known: dict[str, Chunk] = {}
-    for chunk in manifest.chunks():
-        known[chunk.sha256] = chunk
-    of_catalog = manifest.catalog.chunks if manifest.catalog else ()
-    blocks = manifest.vectors.blocks
-    every = chain(of_catalog, *((block.digests, block.rows) for block in blocks))
-    if any(known[chunk.sha256] != chunk for chunk in every):
+    known = {chunk.sha256: chunk for chunk in manifest.chunks()}
+    if any(known[chunk.sha256] != chunk for chunk in manifest.listed()):
         return "a chunk has two sizes"
     if (manifest.catalog is None) != (manifest.kind == "vectors"):
         return "it has no catalog" if manifest.kind == "backup" else "a catalog is in a file of vectors"
-    if manifest.catalog and sum(chunk.size for chunk in of_catalog) != manifest.catalog.size:
+    if manifest.catalog and sum(chunk.size for chunk in manifest.catalog.chunks) != manifest.catalog.size:
         return "the catalog has another size than its chunks"
     row = manifest.vectors.dimension * NUMBER_BYTES
     if any(
-        (block.digests.size, block.rows.size) != (block.count * DIGEST_BYTES, block.count * row) for block in blocks
+        (block.digests.size, block.rows.size) != (block.count * DIGEST_BYTES, block.count * row)
+        for block in manifest.vectors.blocks
     ):
         return "vectors have another size than their chunks"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from kb.backup.archive import ArchiveReader
 from kb.backup.folder import FolderReader, is_folder
@@ -11,8 +11,10 @@ from kb.errors import BackupError
 if TYPE_CHECKING:
     from pathlib import Path
 
+Backup: TypeAlias = ArchiveReader | FolderReader
 
-def open_backup(path: Path) -> ArchiveReader | FolderReader:
+
+def open_backup(path: Path) -> Backup:
     """A backup at a path: a file, a folder of backups for its newest one, or a snapshot in such a folder.
 
     Raises:

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kb.backup.archive import ArchiveReader
-    from kb.backup.folder import FolderReader
     from kb.backup.manifest import CatalogPart, Manifest
+    from kb.backup.reading import Backup
 
 # Catalog, vectors in the cache, and the vector index with its texts, each also while it is being written.
 _ROOM: Final = 3
@@ -38,7 +37,7 @@ _OUTSIDE: Final = """
 _DIGESTS: Final = "SELECT DISTINCT digest FROM passages"
 
 
-def catalog_of(backup: ArchiveReader | FolderReader) -> CatalogPart:
+def catalog_of(backup: Backup) -> CatalogPart:
     """The catalog in a backup.
 
     Raises:
@@ -65,7 +64,7 @@ def require_room(manifest: Manifest, folder: Path) -> None:
         )
 
 
-def write_catalog(backup: ArchiveReader | FolderReader, target: Path, between: Callable[[], None]) -> None:
+def write_catalog(backup: Backup, target: Path, between: Callable[[], None]) -> None:
     """Write the catalog of a backup to a file, and check that it is one.
 
     Raises:
@@ -88,7 +87,7 @@ def write_catalog(backup: ArchiveReader | FolderReader, target: Path, between: C
 
 
 def write_cache(
-    backup: ArchiveReader | FolderReader,
+    backup: Backup,
     catalog: Path,
     target: Path,
     between: Callable[[], None],
@@ -113,7 +112,7 @@ def write_cache(
     with closing(connect_unshared(str(catalog))) as connection:
         wanted = {row[0] for row in connection.execute(_DIGESTS) if isinstance(row[0], bytes)}
     part = backup.manifest.vectors
-    cache = EmbeddingCache(str(target), limit, warn=warn or _no_warning)
+    cache = EmbeddingCache(str(target), limit, warn=warn or _refuse)
     try:
         for vectors in read_vectors(part, backup, backup.place, wanted):
             between()
@@ -122,5 +121,6 @@ def write_cache(
         cache.close()
 
 
-def _no_warning(text: str) -> None:
+def _refuse(text: str) -> None:
+    """In place of a warning: a new cache has no damage but that of the backup."""
     raise BackupDamaged(text)

@@ -26,6 +26,8 @@ _BLOCK_BYTES: Final = 4 << 20
 # Vectors of a model in half precision are normalized in float32, so that they are longer or shorter by less.
 _TOLERANCE: Final = 0.01
 _LEVEL: Final = 1
+# So many vectors are looked up at once.
+_PAGE: Final = 500
 
 
 class Lookup(Protocol):
@@ -87,7 +89,7 @@ class BlockWriter:
 
 
 def write_vectors(
-    needed: Sequence[bytes], lookup: Lookup, writer: BlockWriter, page: int, between: Callable[[], None]
+    needed: Sequence[bytes], lookup: Lookup, writer: BlockWriter, between: Callable[[], None]
 ) -> set[bytes]:
     """Write the vectors of some texts, and return the digests whose vectors are not known.
 
@@ -95,13 +97,12 @@ def write_vectors(
         needed: The digests, each once.
         lookup: Finds vectors.
         writer: Takes them.
-        page: How many to look up at once.
         between: Called before each page.
     """
     lacking: set[bytes] = set()
-    for start in range(0, len(needed), page):
+    for start in range(0, len(needed), _PAGE):
         between()
-        part = needed[start : start + page]
+        part = needed[start : start + _PAGE]
         found = lookup(part)
         for digest in part:
             vector = found.get(digest)
