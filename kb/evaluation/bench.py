@@ -422,7 +422,7 @@ def _indexed(
         began = time.perf_counter()
         report = knowledge.index()
         speed = Speed(report.embedded, report.embedded / (time.perf_counter() - began), bare)
-        recall = _recall(work, sample.pick_questions(_QUESTIONS))
+        recall = _recall(work, sample.pick_questions())
     return f"{settings.model()}, {where}", sample, speed, recall
 
 
@@ -475,7 +475,7 @@ def _with_daemon(
     with program.daemon(place / "watch.log") as daemon:
         request.report("asking kb watch")
         answers, python = [], []
-        for question in _while(request.seconds * _ASKING, unseen_questions(sample.pick_questions(_QUESTIONS), 0)):
+        for question in _while(request.seconds * _ASKING, unseen_questions(sample.pick_questions(), 0)):
             python.append(program.python().seconds)
             answers.append(_answered(program, question).seconds)
         request.report("saving notes until they are found")
@@ -488,22 +488,21 @@ def _with_daemon(
         return Times(tuple(answers)), Times(tuple(python)), Times(tuple(saved)), daemon.memory()
 
 
-def seconds_until_found(program: Program, file: Path, text: str, within: float = _FOUND_WITHIN) -> float:
+def seconds_until_found(program: Program, file: Path, text: str) -> float:
     """Write a note, search for its text until it is found, and return the seconds since the end of the write.
 
     Args:
         program: The command.
         file: The note, which may exist.
         text: Its new text, which no other note has.
-        within: After how many seconds to give up.
 
     Raises:
-        KbError: It was not found in that time.
+        KbError: It was not found within a minute.
     """
     file.write_text(f"{text}\n", "utf-8")
     began = time.perf_counter()
     seconds = 0.0
-    while seconds < within:
+    while seconds < _FOUND_WITHIN:
         ran = _answered(program, text, "--json")
         seconds = time.perf_counter() - began
         if any(text in hit["text"] for hit in json.loads(ran.out)["hits"]):

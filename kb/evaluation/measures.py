@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kb.errors import KbError
 from kb.evaluation.judged import Span
@@ -130,18 +130,21 @@ def measured(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Mappi
         ValueError: A document occurs twice in a ranking.
         KbError: The library is not installed.
     """
+    try:
+        import ir_measures
+    except ImportError as error:
+        raise _not_installed() from error
     for question, ranking in rankings.items():
         if len(set(ranking)) < len(ranking):
             raise ValueError(f"a document stands twice in the ranking of question {question}")
-    library = _ir_measures()
     # By rank, since trec_eval orders equal scores by document name.
     scores = {
         question: {document: float(-place) for place, document in enumerate(ranking)}
         for question, ranking in rankings.items()
     }
-    wanted = {library.parse_measure(theirs): name for name, theirs in BY_FILE.items()}
+    wanted = {ir_measures.parse_measure(theirs): name for name, theirs in BY_FILE.items()}
     found: dict[str, Measured] = {question: dict.fromkeys(BY_FILE, 0.0) for question in relevant}
-    for metric in library.iter_calc(list(wanted), {id_: dict(grades) for id_, grades in relevant.items()}, scores):
+    for metric in ir_measures.iter_calc(list(wanted), {id_: dict(grades) for id_, grades in relevant.items()}, scores):
         found[metric.query_id][wanted[metric.measure]] = float(metric.value)
     return found
 
@@ -173,8 +176,11 @@ def _chance(values: Sequence[float]) -> float:
     """Return the p-value of Fisher's paired randomisation test, as preferred in IR (Smucker et al., CIKM 2007)."""
     import numpy as np
 
-    test = _permutation_test()
-    found = test(
+    try:
+        from scipy.stats import permutation_test
+    except ImportError as error:
+        raise _not_installed() from error
+    found = permutation_test(
         (np.asarray(values),),
         np.mean,
         permutation_type="samples",
@@ -184,22 +190,6 @@ def _chance(values: Sequence[float]) -> float:
         rng=0,
     )
     return float(found.pvalue)
-
-
-def _ir_measures() -> Any:  # noqa: ANN401 - a module without types
-    try:
-        import ir_measures
-    except ImportError as error:
-        raise _not_installed() from error
-    return ir_measures
-
-
-def _permutation_test() -> Any:  # noqa: ANN401 - a module without types
-    try:
-        from scipy.stats import permutation_test
-    except ImportError as error:
-        raise _not_installed() from error
-    return permutation_test
 
 
 def _not_installed() -> KbError:

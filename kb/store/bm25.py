@@ -74,7 +74,9 @@ class Bm25:
         self.keys = np.zeros(0, np.int64)
         if not passages.count:
             return
-        self._saturation = _saturations(int(passages.lengths.max()), passages.terms / passages.count)
+        # For each length up to the longest.
+        lengths = np.arange(int(passages.lengths.max()) + 1, dtype=np.float64)
+        self._saturation = _saturation(lengths, passages.terms / passages.count)
         # If each file is one passage, the scores are those of the passages.
         if whole and passages.file_count < passages.count:
             self._files = _Files(passages)
@@ -282,11 +284,6 @@ def _saturation(lengths: NDArray[np.float64], mean: float) -> NDArray[np.float64
     """The count of a term at which it reaches half of its maximum score, for texts of these lengths."""
     found: NDArray[np.float64] = K1 * (1 - B + B * lengths / mean)
     return found
-
-
-def _saturations(longest: int, mean: float) -> NDArray[np.float64]:
-    """The saturation for each length up to the longest."""
-    return _saturation(np.arange(longest + 1, dtype=np.float64), mean)
 
 
 def _summed(

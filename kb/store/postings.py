@@ -156,11 +156,6 @@ def stemmers(connection: sqlite3.Connection) -> list[str]:
     return found
 
 
-def all_keys(connection: sqlite3.Connection) -> NDArray[np.int64]:
-    """The keys of all passages."""
-    return read(connection, LENGTHS)[0]
-
-
 def holding(connection: sqlite3.Connection, word: Wanted) -> NDArray[np.int64]:
     """The keys of the passages with any of a word's terms."""
     return np.unique(np.concatenate([read(connection, term)[0] for term in word.terms]))
