@@ -178,7 +178,10 @@ MUTANTS: Final = (
     Mutant(INDEXED, "new[0] < self.file_ids[-1]", "new[-1] < 0", T_INDEXED),
     Mutant(INDEXED, "!= known.languages", "is None", T_INDEXED),
     Mutant(
-        INDEXED, "known = self._passages if version == self._version else None", "known = self._passages", T_INDEXED
+        "kb/store/noted_changes.py",
+        "if self._followed is not None and version == self._followed[0] else None",
+        "",
+        T_INDEXED,
     ),
     Mutant(POSTINGS, "counts[_FILE_HIGH] = passage.file >> _HALF", "", T_POSTINGS),
     Mutant(BM25, "if not languages:\n", "if languages or not languages:\n", T_POSTINGS),

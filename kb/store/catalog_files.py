@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from kb.store import catalog_rows as rows
+from kb.store.noted_changes import NotedChanges
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,26 +20,6 @@ if TYPE_CHECKING:
 # With a larger share of changed files, reading all of them again takes no longer.
 _MOST_CHANGED: Final = 0.25
 _SOME: Final = 100
-# A table of this connection alone; what a transaction notes in it is rolled back with the transaction.
-_NOTE_CHANGES: Final = (
-    "CREATE TEMP TABLE IF NOT EXISTS changed_files (id INTEGER NOT NULL)",
-    """
-    CREATE TEMP TRIGGER IF NOT EXISTS file_added AFTER INSERT ON main.files
-    BEGIN INSERT INTO changed_files VALUES (NEW.id); END
-    """,
-    """
-    CREATE TEMP TRIGGER IF NOT EXISTS file_changed AFTER UPDATE ON main.files
-    BEGIN INSERT INTO changed_files VALUES (NEW.id); END
-    """,
-    """
-    CREATE TEMP TRIGGER IF NOT EXISTS file_removed AFTER DELETE ON main.files
-    BEGIN INSERT INTO changed_files VALUES (OLD.id); END
-    """,
-)
-_CHANGED: Final = "SELECT id, max(rowid) FROM temp.changed_files WHERE rowid > ? GROUP BY id"
-# Done seldom: deletions count as a change of the catalog (``SqliteCatalog.version``), after which much is read again.
-_FORGET: Final = "DELETE FROM temp.changed_files"
-_MOST_NOTES: Final = 100_000
 _SOME_FILES: Final = f"{rows.FILES} WHERE f.id IN (SELECT value FROM json_each(?))"  # noqa: S608  (only a constant is put in)
 _ORDER: Final = attrgetter("folder", "path")
 
@@ -73,12 +54,7 @@ class FileList:
         self._files: list[KnownFile] = []
         self._by_id: dict[int, KnownFile] = {}
         self._totals = Totals()
-        # Changes where another connection wrote; None before the first reading.
-        self._version: int | None = None
-        # The last note of a change that was followed.
-        self._followed = 0
-        # The rows that this connection had changed by then, of any table.
-        self._changes = -1
+        self._changes = NotedChanges("changed_files", "files", "id")
 
     def get(self) -> list[KnownFile]:
         """The files as they are now, in a list of the caller's own."""
@@ -92,22 +68,17 @@ class FileList:
     def totals(self) -> Totals | None:
         """The sums over the files as they are now; None if the files were not read yet."""
         with self._database.reading() as connection:
-            if self._version is None or connection.in_transaction:
+            if not self._changes.begun or connection.in_transaction:
                 return None
             self._follow(connection)
             return self._totals
 
     def _follow(self, connection: sqlite3.Connection) -> None:
         """Read what changed since the last time."""
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if (version, connection.total_changes) == (self._version, self._changes):
+        if self._changes.none_since(connection):
             return
-        if self._version is None:
-            for statement in _NOTE_CHANGES:
-                connection.execute(statement)
-        notes = dict(connection.execute(_CHANGED, (self._followed,)).fetchall())
-        changed = list(notes)
-        if version != self._version or len(changed) > _SOME + _MOST_CHANGED * len(self._files):
+        changed = self._changes.values(connection)
+        if changed is None or len(changed) > _SOME + _MOST_CHANGED * len(self._files):
             self._files = self._read_all()
             self._by_id = {file.id: file for file in self._files}
             self._totals = Totals()
@@ -115,11 +86,7 @@ class FileList:
                 self._totals.add(file)
         elif changed:
             self._read_again(changed)
-        self._followed = max(notes.values(), default=self._followed)
-        if self._followed > _MOST_NOTES:
-            connection.execute(_FORGET)
-            self._followed = 0
-        self._version, self._changes = version, connection.total_changes
+        self._changes.follow(connection)
 
     def _read_all(self) -> list[KnownFile]:
         return sorted(self._database.rows(rows.FILES, (), rows.known_file), key=_ORDER)

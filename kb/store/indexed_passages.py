@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from kb.store import postings
+from kb.store.noted_changes import NotedChanges
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,28 +22,8 @@ _SPARSE: Final = 16
 _MOST_CHANGED: Final = 0.25
 # Arrays grow by this share of their size, so that they are not copied for each new range.
 _GROWTH: Final = 0.125
-# A table of this connection alone; what a transaction notes in it is rolled back with the transaction. The row of
-# lengths of a range is written whenever a passage comes or goes.
+# The row of lengths of a range is written whenever a passage comes or goes.
 _IS_LENGTHS: Final = f"term = char({ord(postings.LENGTHS)})"
-_NOTE_CHANGES: Final = (
-    "CREATE TEMP TABLE IF NOT EXISTS changed_ranges (part INTEGER NOT NULL)",
-    f"""
-    CREATE TEMP TRIGGER IF NOT EXISTS range_added AFTER INSERT ON main.postings WHEN NEW.{_IS_LENGTHS}
-    BEGIN INSERT INTO changed_ranges VALUES (NEW.part); END
-    """,  # noqa: S608  (only a constant is put in)
-    f"""
-    CREATE TEMP TRIGGER IF NOT EXISTS range_changed AFTER UPDATE ON main.postings WHEN NEW.{_IS_LENGTHS}
-    BEGIN INSERT INTO changed_ranges VALUES (NEW.part); END
-    """,  # noqa: S608  (only a constant is put in)
-    f"""
-    CREATE TEMP TRIGGER IF NOT EXISTS range_removed AFTER DELETE ON main.postings WHEN OLD.{_IS_LENGTHS}
-    BEGIN INSERT INTO changed_ranges VALUES (OLD.part); END
-    """,  # noqa: S608  (only a constant is put in)
-)
-_CHANGED: Final = "SELECT part, max(rowid) FROM temp.changed_ranges WHERE rowid > ? GROUP BY part"
-# Done seldom: deletions count as a change of the catalog, after which much is read again.
-_FORGET: Final = "DELETE FROM temp.changed_ranges"
-_MOST_NOTES: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -167,36 +148,22 @@ class PassageTable:
 
     def __init__(self) -> None:
         self._passages: IndexedPassages | None = None
-        # Changes where another connection wrote.
-        self._version = -1
-        # The last note of a change that was followed.
-        self._followed = 0
-        # The rows that this connection had changed by then, of any table.
-        self._changes = -1
+        self._changes = NotedChanges("changed_ranges", "postings", "part", _IS_LENGTHS)
 
     def get(self, connection: sqlite3.Connection) -> IndexedPassages:
         """The passages as they are now, for use while the connection is this thread's alone."""
         if connection.in_transaction:
             # What it has written may still be rolled back.
             return IndexedPassages.read(connection)
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if self._passages is None:
-            for statement in _NOTE_CHANGES:
-                connection.execute(statement)
-        elif (version, connection.total_changes) == (self._version, self._changes):
+        if self._passages is not None and self._changes.none_since(connection):
             return self._passages
-        notes = dict(connection.execute(_CHANGED, (self._followed,)).fetchall())
-        known = self._passages if version == self._version else None
+        changed = self._changes.values(connection)
         # An error on the way leaves the passages half read.
-        self._passages = None
-        if known is None or not self._follow(connection, known, list(notes)):
+        known, self._passages = self._passages, None
+        if known is None or changed is None or not self._follow(connection, known, changed):
             known = IndexedPassages.read(connection)
-        self._followed = max(notes.values(), default=self._followed)
-        if self._followed > _MOST_NOTES:
-            connection.execute(_FORGET)
-            self._followed = 0
+        self._changes.follow(connection)
         self._passages = known
-        self._version, self._changes = version, connection.total_changes
         return known
 
     @staticmethod

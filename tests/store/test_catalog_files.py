@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.records import Document, FileChange, FileStat, FoundFile
-from kb.store import catalog_files
 from kb.store import catalog_rows as rows
+from kb.store import noted_changes
 from kb.store.catalog import SqliteCatalog
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_following_a_change_is_no_change(monkeypatch: pytest.MonkeyPatch) -> Non
         same(catalog)
         assert catalog.version() == version
 
-        monkeypatch.setattr(catalog_files, "_MOST_NOTES", 1)
+        monkeypatch.setattr(noted_changes, "_MOST_NOTES", 1)
         for number in range(2, 6):
             catalog.begin([change(number, f"a{number}")])
             same(catalog)

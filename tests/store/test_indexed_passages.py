@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_keywords import change, stored
 
-from kb.store import indexed_passages
+from kb.store import indexed_passages, noted_changes
 from kb.store.catalog import SqliteCatalog
 from kb.store.indexed_passages import IndexedPassages
 from kb.store.postings import RANGE
@@ -130,7 +130,7 @@ def test_changes_of_another_connection_are_seen(tmp_path: Path) -> None:
 
 def test_notes_of_changes_are_forgotten_at_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a daemon runs, and a change right after that is followed too."""
-    monkeypatch.setattr(indexed_passages, "_MOST_NOTES", 3)
+    monkeypatch.setattr(noted_changes, "_MOST_NOTES", 3)
     catalog = SqliteCatalog(":memory:")
     for salt in range(12):
         applied(catalog, 1 + salt % 2, 2, "en", salt)
