@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -155,6 +156,18 @@ def test_who_waits_for_the_folders_hears_what_failed() -> None:
     assert (told in frames, b"Use ChromaDB" in frames) == (True, True)
     assert b"some changes are not indexed yet" in answered(request("sync"), FakeKnowledge(), FailingOwner())[1]
     assert daemon.waited == [False, False]
+
+
+def test_who_waits_hears_of_missing_files_that_are_kept() -> None:
+    """A folder that is suddenly empty is no reason to drop its passages, and none to say nothing."""
+    kb, daemon = FakeKnowledge(), FailingOwner()
+    daemon.sync = lambda *_: True  # type: ignore[method-assign]  # everything is indexed
+    assert answered(request("sync"), kb, daemon) == (0, b"")
+    kb.state = replace(kb.state, held=(("/notes", 3), ("/more", 2)))
+
+    code, frames = answered(request("sync"), kb, daemon)
+
+    assert (code, b"5 missing files kept (run kb index --accept-deletions to drop them)" in frames) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import click
 
 from kb.cli.command import command
 from kb.cli.indexing import run_index
+from kb.records.wording import count
 
 if TYPE_CHECKING:
     from kb.cli.session import Session
@@ -25,4 +26,10 @@ def sync(session: Session, timeout: float | None) -> int:
     """
     if session.daemon is None:
         return run_index(session)
-    return 0 if session.wait_for_index(session.daemon, timeout) else 1
+    if not session.wait_for_index(session.daemon, timeout):
+        return 1
+    with session.open() as kb:
+        held = sum(number for _, number in kb.status().held)
+    if held:
+        session.notice(f"{count(held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
+    return 0

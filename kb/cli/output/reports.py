@@ -375,8 +375,8 @@ def check_text(report: CheckReport, *, repair: bool = False) -> str:
 def rebuild_text(report: RebuildReport) -> str:
     """Return the report of a rebuild in one line."""
     total = count(report.reused + report.embedded, "vector")
-    from_cache = f"{report.reused:,} from the cache, {report.embedded:,} embedded"
-    return f"{report.generation} built: {total}, {from_cache}; {report.seconds:.1f} s\n"
+    known = f"{report.reused:,} reused, {report.embedded:,} embedded"
+    return f"{report.generation} built: {total}, {known}; {report.seconds:.1f} s\n"
 
 
 def list_text(files: Iterable[KnownFile], style: OutputStyle) -> str:

@@ -163,7 +163,7 @@ def test_a_rebuild_is_one_line() -> None:
     """Where the vectors came from tells what it cost."""
     text = reports.rebuild_text(RebuildReport("g2", 9, 1, 0.5))
 
-    assert text == "g2 built: 10 vectors, 9 from the cache, 1 embedded; 0.5 s\n"
+    assert text == "g2 built: 10 vectors, 9 reused, 1 embedded; 0.5 s\n"
 
 
 def test_a_long_listing_has_a_line_a_file() -> None:
