@@ -17,6 +17,15 @@ if WINDOWS:
 with suppress(ImportError):
     import resource
 
+# The resource limit of each measure on POSIX, by its name in ``resource``.
+_LIMITS: Final = {
+    MEMORY: "RLIMIT_AS",
+    CPU: "RLIMIT_CPU",
+    OUTPUT: "RLIMIT_FSIZE",
+    DESCRIPTORS: "RLIMIT_NOFILE",
+    CORE_DUMPS: "RLIMIT_CORE",
+    THREADS: "RLIMIT_NPROC",
+}
 # More than any parser starts. The limit counts all threads of the user, so existing ones are added to it.
 _MOST_THREADS: Final = 1024
 
@@ -25,15 +34,7 @@ def offered() -> list[str]:
     """Return the measures that this system has."""
     if sys.platform == "win32":
         return [MEMORY, CPU]
-    named = {
-        MEMORY: "RLIMIT_AS",
-        CPU: "RLIMIT_CPU",
-        OUTPUT: "RLIMIT_FSIZE",
-        DESCRIPTORS: "RLIMIT_NOFILE",
-        CORE_DUMPS: "RLIMIT_CORE",
-        THREADS: "RLIMIT_NPROC",
-    }
-    there = [name for name, limit in named.items() if hasattr(resource, limit)]
+    there = [measure for measure, limit in _LIMITS.items() if hasattr(resource, limit)]
     if sys.platform == "darwin":
         there.remove(MEMORY)  # macOS has the name but does not enforce it
     # Root is exempt, and other systems do not count threads.
@@ -59,36 +60,35 @@ def lower(*, memory: int, cpu: int, output: int, descriptors: int, threads: int,
     if sys.platform == "win32":
         limit_this_process(memory, cpu, processes)
         return offered()
-    offered_here = offered()
-    if MEMORY in offered_here:
-        _limit("RLIMIT_AS", memory)
-    if CPU in offered_here:
+    most = {
+        MEMORY: memory,
+        CPU: cpu,
+        OUTPUT: output,
+        DESCRIPTORS: descriptors,
+        CORE_DUMPS: 0,
+        THREADS: threads,
+    }
+    measures = offered()
+    for measure in measures:
         # The signal of the soft limit comes first, so that the exit code shows the reason.
-        _limit("RLIMIT_CPU", cpu, cpu + 5)
-    if OUTPUT in offered_here:
-        _limit("RLIMIT_FSIZE", output)
-    if DESCRIPTORS in offered_here:
-        _limit("RLIMIT_NOFILE", descriptors)
-    if CORE_DUMPS in offered_here:
-        _limit("RLIMIT_CORE", 0)
-    if THREADS in offered_here:
-        _limit("RLIMIT_NPROC", threads)
-    return offered_here
+        hard = most[measure] + 5 if measure == CPU else most[measure]
+        _limit(_LIMITS[measure], most[measure], hard)
+    return measures
 
 
-def _limit(name: str, value: int, hard: int | None = None) -> None:
+def _limit(name: str, value: int, hard: int) -> None:
     """Lower a resource limit; one that is lower already stays.
 
     Args:
         name: Its name in ``resource``.
         value: The soft limit, at which a call fails or a signal is sent.
-        hard: The hard limit, at which the process is killed; None for ``value``.
+        hard: The hard limit, at which the process is killed.
     """
     if sys.platform == "win32":
         return
     which = getattr(resource, name)
     most = resource.getrlimit(which)[1]
-    limits = (value, value if hard is None else hard)
+    limits = (value, hard)
     if most != resource.RLIM_INFINITY:
         limits = (min(limits[0], most), min(limits[1], most))
     resource.setrlimit(which, limits)

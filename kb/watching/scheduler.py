@@ -33,10 +33,6 @@ class FullScan(Enum):
 
     FULL_SCAN = "everything"
 
-    def __repr__(self) -> str:
-        """The name used in the code."""
-        return "FULL_SCAN"
-
 
 FULL_SCAN: Final = FullScan.FULL_SCAN
 """All watched folders: used where what changed is unknown."""

@@ -17,7 +17,7 @@ from kb.errors import KbError
 from kb.system.paths import with_slashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable
 
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver, EventEmitter
@@ -88,7 +88,7 @@ class Watcher:
         self._alarm.install()
         for folder in [each for each in self._watches if each not in wanted]:
             self._watches.pop(folder).stop()
-        return tuple(change for folder in wanted for change in self._check_folder(folder))
+        return tuple(change for folder in wanted if (change := self._check_folder(folder)) is not None)
 
     def restart(self) -> None:
         """Stop and restart all watches.
@@ -129,13 +129,13 @@ class Watcher:
         time.sleep(_GRACE_SECONDS)
         return sum(watch.lacks(path) for watch in self._watches.values() for path in missing)
 
-    def _check_folder(self, folder: str) -> Iterator[Change]:
-        """Set or restart the watch of one folder if necessary."""
+    def _check_folder(self, folder: str) -> Change | None:
+        """Set or restart the watch of one folder if necessary; returns what changed, or None."""
         identity = _identity(folder)
         watch = self._watches.get(folder)
         if watch is not None:
             if watch.identity == identity and watch.listening():
-                return
+                return None
             del self._watches[folder]
             watch.stop()
         if identity is not None:
@@ -147,13 +147,10 @@ class Watcher:
                 # It was removed in the meantime; the next call handles it.
                 identity = None
         if watch is None:
-            change = None if identity is None else Change(folder, "watched")
-        elif identity is None:
-            change = Change(folder, "gone")
-        else:
-            change = Change(folder, "stopped" if watch.identity == identity else "replaced")
-        if change is not None:
-            yield change
+            return None if identity is None else Change(folder, "watched")
+        if identity is None:
+            return Change(folder, "gone")
+        return Change(folder, "stopped" if watch.identity == identity else "replaced")
 
     def _drop_all(self) -> None:
         while self._watches:
