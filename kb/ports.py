@@ -384,7 +384,10 @@ class Catalog(Protocol):
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Holding:
-        """The best live passages with a share of a question, by the weight of its words, and its rarest word."""
+        """The best live passages with a share of a question, by the weight of its words, and its rarest word.
+
+        Only passages of ``files`` and in ``only``, and not in ``without``, count.
+        """
 
     def containing(self, phrase: str) -> set[str]:
         """The ids of passages with a phrase in text or headings, as whole words, ignoring case."""

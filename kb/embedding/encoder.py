@@ -328,11 +328,7 @@ class Encoder:
         self._turn_tokens = 0 if self._loaded and self._loaded.shared else TURN_TOKENS
 
     def embed_documents(self, texts: Sequence[str], tokens: Sequence[int]) -> NDArray[np.float32]:
-        """Unit vectors of documents, shape (len(texts), dimension), in the given order.
-
-        Args:
-            texts: The documents.
-            tokens: Their lengths in the model's tokens.
+        """Unit vectors of documents, as ``kb.ports.Embedder`` describes them.
 
         Raises:
             ModelError: The model cannot be used, or a text exceeds its limit. Texts are never truncated.

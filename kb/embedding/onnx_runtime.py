@@ -73,11 +73,7 @@ class OnnxModel:
         self.where = f"onnx cpu ({form})"
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        """Unit vectors of texts, without truncation. A single text, such as a question, has priority.
-
-        Raises:
-            ModelError: The vectors are invalid, or a text exceeds the model's limit.
-        """
+        """Unit vectors of texts, without truncation; see ``LoadedModel``. A single text has priority, as a question."""
         import numpy as np
 
         encoded = self._tokens.tokenizer.encode_batch_fast([encodable(prompt + text) for text in texts])

@@ -116,12 +116,7 @@ class TorchModel:
         return found
 
     def encode(self, texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        """Unit vectors of a batch of texts, without truncation.
-
-        Raises:
-            OutOfMemory: The batch is too large for the device.
-            ModelError: The vectors are invalid, or a text exceeds the model's limit.
-        """
+        """Unit vectors of a batch of texts, without truncation; see ``LoadedModel``."""
         import numpy as np
 
         try:

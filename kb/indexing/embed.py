@@ -206,7 +206,7 @@ def _never() -> bool:
 
 
 class Embedding:
-    """Embeds what is queued in turns, between which others may change the store, and adds up progress and result.
+    """Embeds what is queued in turns, and adds up progress and result. Implements ``kb.ports.EmbeddingRun``.
 
     Args:
         embedder: The embedding model.
@@ -262,14 +262,7 @@ class Embedding:
         leave_earlier: bool = False,
         turn_seconds: float = SLICE_SECONDS,
     ) -> bool:
-        """Embed until nothing is left or something else comes first; returns whether something is left.
-
-        Args:
-            should_stop: As for ``QueueEmbedder.run``.
-            should_pause: The same.
-            leave_earlier: Leave what earlier runs have queued.
-            turn_seconds: About how long a batch takes.
-        """
+        """Embed until nothing is left or something else comes first; returns whether something is left."""
         since_run = self._run if leave_earlier else 0
         queued, done = self._catalog.queue_size(), self._progress
         self._progress = replace(
@@ -294,11 +287,7 @@ class Embedding:
         return left
 
     def report(self, words: IndexReport) -> IndexReport:
-        """The report of a run, with what was embedded after it.
-
-        Args:
-            words: The report of the run that queued.
-        """
+        """The report of the run that queued, with what was embedded after it."""
         queued = self._catalog.queue_size()
         return replace(
             words,

@@ -165,7 +165,7 @@ class _UntilChanged(Generic[_T]):
 
 
 class SqliteCatalog:
-    """The record of indexed files, in one SQLite file that several threads may use.
+    """The record of indexed files, in one SQLite file that several threads may use. Implements ``kb.ports.Catalog``.
 
     Every method is one transaction, durable when it returns. Texts of deleted passages are overwritten on disk.
 
@@ -302,14 +302,7 @@ class SqliteCatalog:
         unembedded: Sequence[Passage] = (),
         run: int = 1,
     ) -> None:
-        """Complete changes after the vectors are written: delete leaving passages and make coming ones live.
-
-        Args:
-            file_ids: The changed files.
-            centroids: The centroids of those of them whose vectors are all written.
-            unembedded: Their passages that have no vector yet; they are found by their words until ``embedded``.
-            run: The number of the index run, from ``next_run``.
-        """
+        """Complete changes after the vectors are written: delete leaving passages and make coming ones live."""
         listed = json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_DELETE_LEAVING, (listed,))
@@ -324,12 +317,7 @@ class SqliteCatalog:
         return _read_number(self._database, queue.NEXT_RUN)
 
     def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
-        """The next passages to embed, all of one run: the latest, from ``since_run`` on, and of that the newest files.
-
-        Args:
-            count: How many at most.
-            since_run: The earliest run.
-        """
+        """The next passages to embed, all of one run: the latest from ``since_run`` on, of that the newest files."""
         found = self._read_passages(queue.NEXT, (since_run, count), extra=2)
         return [QueuedPassage(passage, rows.text_of(text), tokens) for passage, (tokens, text) in found]
 
@@ -402,10 +390,7 @@ class SqliteCatalog:
         return self._database.rows(_WITHOUT_CENTROID, (listed, listed), lambda row: int(row[0]))
 
     def mark_pending(self, file_ids: Sequence[int] | None = None) -> None:
-        """Mark files (None for all) as pending and their passages as coming, because their vectors may be missing.
-
-        A failed file stays failed, since it has no vectors.
-        """
+        """Mark files (None for all) as pending and their passages as coming, because their vectors may be missing."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_MAKE_LIVE_COMING, (listed, listed))
@@ -576,12 +561,7 @@ class SqliteCatalog:
         also: Sequence[str] = (),
         file_weight: float = 0.0,
     ) -> KeywordMatches:
-        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
-
-        Only passages of ``files`` and in ``only``, and not in ``without``, are ranked. If the last scores are equal,
-        more than ``count`` are returned, up to four times as many. ``file_weight`` is the weight, 0..1, of the score of
-        the whole file; the passage's score has the rest.
-        """
+        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``."""
         from kb.store import keywords
 
         return self._by_keywords(
@@ -607,10 +587,7 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Holding:
-        """The best live passages that contain a share of a question, by the weight of its words, and its rarest word.
-
-        Only passages of ``files`` and in ``only``, and not in ``without``, count.
-        """
+        """The best live passages with a share of a question, by the weight of its words, and its rarest word."""
         from kb.store import keywords
 
         return self._by_keywords(
