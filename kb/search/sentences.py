@@ -23,6 +23,7 @@ _SENTENCE_END: Final = re.compile(
 )
 # Kinds of files in which a line of stars is a heading, not an item of a list.
 _STARRED: Final = frozenset({"org"})
+_RST: Final = "rst"
 # With more blanks before it, it is code.
 _HEADING: Final = re.compile(r" {0,3}#{1,6}\s")
 _STARS: Final = re.compile(r"\*+ ")
@@ -35,6 +36,16 @@ _DRAWER_END: Final = ":end:"
 _KEYWORD: Final = re.compile(
     r"#\+(?!(?:title|subtitle|description|caption)\b)[\w-]+(?:\[[^\[\]]*\])?:.*", re.IGNORECASE
 )
+# What reStructuredText has for programs: the names of directives and their options, and labels. What follows the name
+# of one of these is text.
+_DIRECTIVE: Final = re.compile(r"\.\. (?:\|[^|]+\| )?(?P<name>[\w:.+-]+)::(?:\s+(?P<text>.*))?")
+_OPTION: Final = re.compile(r"\s+:[\w-]+:(?:\s.*)?")
+_LABEL: Final = re.compile(r"\.\. _[^:]+:")
+_DIRECTIVES_WITH_TEXT: Final = (
+    "attention caution danger error hint important note tip warning admonition topic rubric centered seealso todo "
+    "versionadded versionchanged deprecated"
+)
+_WITH_TEXT: Final = frozenset(_DIRECTIVES_WITH_TEXT.split())
 _RULE: Final = re.compile(r"(?:`{3,}|~{3,}).*|[-=|:+*_\s]+")
 _ITEM: Final = re.compile(r"(?:[-*+•]|\d{1,4}[.)])\s|\|")
 _FENCES: Final = ("```", "~~~")
@@ -98,7 +109,8 @@ class Unit:
 def sentences(text: str, kind: str = "") -> list[Sentence]:
     """Return the sentences of a passage; list items, table rows and lines of code are sentences of their own.
 
-    Headings, fences, rules, and what Org has for programs are left out unless there is nothing else.
+    Headings, fences, rules, and what Org and reStructuredText have for programs are left out unless there is nothing
+    else.
 
     Args:
         text: The text of the passage.
@@ -133,6 +145,8 @@ class _Reader:
     def __init__(self, kind: str) -> None:
         self._by_line = kind in BY_LINE
         self._org = kind in _STARRED
+        self._rst = kind == _RST
+        self._in_options = False
         self._heading = _STARS if self._org else _HEADING
         self._in_block = False
         self._in_drawer = False
@@ -168,6 +182,14 @@ class _Reader:
             self.flush()
             self._apart = True
             return
+        if self._rst:
+            text = self._without_markup_of_rst(line.text, raw)
+            if text != line.text:
+                self.flush()
+                self._apart = True
+            if line.text and not text:
+                return
+            line = _Line(text, number)
         fence = line.text.startswith(_FENCES) and not by_line and not self._in_block
         heading = not (self._fenced or self._in_block or by_line) and self._heading.match(raw)
         if not line.text or fence or _RULE.fullmatch(line.text) or heading:
@@ -200,6 +222,16 @@ class _Reader:
         begin = _BEGIN.match(text)
         self._in_block = bool(begin and begin[1].lower() in _CODE)
         return bool(self._in_drawer or begin or _END.match(text) or _KEYWORD.fullmatch(text))
+
+    def _without_markup_of_rst(self, text: str, raw: str) -> str:
+        """Return a line without the name of a directive; empty where it is an option of one, or a label."""
+        if self._in_options and _OPTION.fullmatch(raw):
+            return ""
+        directive = _DIRECTIVE.fullmatch(text)
+        self._in_options = directive is not None
+        if directive is None:
+            return "" if _LABEL.fullmatch(text) else text
+        return (directive["text"] or "") if directive["name"] in _WITH_TEXT else ""
 
     def _is_code(self, raw: str) -> bool:
         """Whether a line is code by its indent: not in a list, where that only continues an item."""

@@ -121,6 +121,26 @@ def test_what_is_markup_in_org_alone_is_text_elsewhere() -> None:
     assert len(sentences("Note this:\n#+begin_src sh\nls\n#+end_src", "markdown")) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (".. card:: Mills\n   :animate: fade-in\n   :class-card: wide\n\n   They grind corn.\n", ["They grind corn."]),
+        (".. _mills:\n\nThe mills\n\n.. image:: mill.png\n   :alt: A mill\n", ["The mills"]),
+        (
+            ".. note:: Stop the wheel first.\n   Then open the sluice.\n",
+            ["Stop the wheel first.", "Then open the sluice."],
+        ),
+        (".. |logo| image:: logo.svg\n\nOne stone turns.\n", ["One stone turns."]),
+        (":Author: Ines Vogel\n:Year: 1903\n", [":Author: Ines Vogel :Year: 1903"]),
+        (".. toctree::\n   :maxdepth: 2\n", [".. toctree:: :maxdepth: 2"]),
+    ],
+)
+def test_markup_of_restructuredtext_is_no_sentence(text: str, expected: list[str]) -> None:
+    """Names and options of directives are for programs; where there is nothing else, they are shown."""
+    assert [one.text for one in sentences(text, "rst")] == expected
+    assert sentences(text, "markdown") != sentences(text, "rst") or expected[0].startswith((":", ".. t"))
+
+
 def test_headings_of_org_are_no_sentences() -> None:
     """They begin with stars at the margin; an indented star is an item there, and in Markdown every star."""
     text = "* Provenance\n** Where\nFound in the mill.\n  * an oak chest\n"
