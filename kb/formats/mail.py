@@ -157,6 +157,8 @@ _NO_PROSE: Final = frozenset({"calendar", "css", "directory", "rfc822-headers", 
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
 _CARDS: Final = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 _DIGITS: Final = 12
+_STATUS: Final = re.compile("[0-9A-Fa-f]{4}")
+_EXPUNGED: Final = 0x0008
 # In bytes. A longer attachment is data or a log, and would hide its mail.
 _LONGEST_ATTACHMENT: Final = 1_000_000
 # Two alternatives are the same text if they share this share of words; the other one is preferred if it adds more than
@@ -190,9 +192,11 @@ def extract(name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> No
     count = 0
     for part in _messages(data):
         message = _parsed(part)
+        count += 1
+        if _is_deleted(message):
+            continue
         subject = header(message, "Subject")
         _mail(builder, message, subject)
-        count += 1
     if not count and data.strip():
         raise Unreadable("is not a mailbox: it has no mail", "Open it with a mail program")
 
@@ -204,6 +208,12 @@ def _messages(data: bytes) -> Iterator[bytes]:
     for at, (_, begin) in enumerate(starts):
         end = starts[at + 1][0] if at + 1 < len(starts) else len(data)
         yield _QUOTED_FROM.sub(rb"\1", data[begin:end])
+
+
+def _is_deleted(message: EmailMessage) -> bool:
+    """Whether Thunderbird has deleted a mail, which stays in its mailbox until that is compacted."""
+    status = header(message, "X-Mozilla-Status")
+    return _STATUS.fullmatch(status) is not None and int(status, 16) & _EXPUNGED != 0
 
 
 def _of_apple(data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from kb.formats.containers import refuse_encrypted
 from kb.formats.dates import iso_date
 from kb.formats.office_xml import mended
 from kb.formats.registry import REGISTRY
+from kb.formats.rich_text import mended_rtf
 from kb.formats.slide_parts import in_order, side_texts
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     suffix = PurePosixPath(name.lower()).suffix
     if suffix in _BY_PAGE:
         data = in_order(data)
-    found = _tree(suffix, mended(data) if suffix in _MENDED else data, name, limits.memory)
+    if suffix in _MENDED:
+        data = mended(data)
+    elif suffix == ".rtf":
+        data = mended_rtf(data)
+    found = _tree(suffix, data, name, limits.memory)
     about = found.metadata
     # In Outlook messages the subject is the title; in other documents it is a topic.
     title = about.subject if suffix == ".msg" else about.title

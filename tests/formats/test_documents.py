@@ -10,6 +10,7 @@ import pytest
 
 from kb.errors import DocumentError
 from kb.formats.registry import REGISTRY
+from kb.formats.rich_text import mended_rtf
 from kb.sandbox.pool import Sandbox
 from kb.sandbox.protocol import Extracted, Limits
 
@@ -194,6 +195,31 @@ def test_book(sandbox: Sandbox) -> None:
 def test_rich_text(sandbox: Sandbox) -> None:
     """The text of an RTF file."""
     assert extracted(sandbox, "x.rtf", rb"{\rtf1\ansi Ducks \b swim\b0 .\par}").text == "Ducks swim.\n"
+
+
+@needs_extra
+def test_comments_and_hyphens_of_rtf(sandbox: Sandbox) -> None:
+    """Comments follow the text, which they do not interrupt; a hyphen that does not break is one."""
+    comment = (
+        rb"{\*\atnid AB}{\*\atnauthor Ada}\chatn {\*\annotation{\*\atndate 1}\pard{\chatn }{On \{deep\} wells\_{x}}}"
+    )
+    data = rb"{\rtf1\ansi A self\_made " + comment + rb"pump \\_.\par {\b Next}.}"
+
+    assert extracted(sandbox, "x.rtf", data).text == "A self-made pump \\_.\n\nNext.\n\nOn {deep} wells-x\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (rb"{\rtf1 a\_b {\*\annotation c", rb"{\rtf1 a\_b {\*\annotation c"),
+        (rb"{\rtf1 a{\pict\bin3 }}}\_} b\_c}", rb"{\rtf1 a{\pict\bin3 }}}-} b-c}"),
+        (rb"{\rtf1 {\*\annotation a}{\*\annotation {b}}c}", rb"{\rtf1 c\par{ a}\par{ {b}}}"),
+        (rb"}\_{", rb"}\_{"),
+    ],
+)
+def test_mended_rtf(data: bytes, kept: bytes) -> None:
+    """Braces that are escaped, or in the data of pictures, are no groups; what is not closed stays as it is."""
+    assert mended_rtf(data) == kept
 
 
 def test_mail(sandbox: Sandbox) -> None:

@@ -171,3 +171,17 @@ def test_rows_of_a_layout_are_paragraphs() -> None:
     extract("x.eml", bytes(mail("mixed", part(html, "html"))), builder, Limits())
 
     assert builder.build().text.endswith("\n\nThe boats are out.\n\nThe sails are | in the loft.\n")
+
+
+@pytest.mark.parametrize(("status", "is_read"), [("0001", True), ("0008", False), ("0009", False), ("x9", True)])
+def test_deleted_mails_of_thunderbird(status: str, is_read: bool) -> None:
+    """They stay in the mailbox until it is compacted, and are in no list any more."""
+    one = f"From - Tue Nov  3 10:00:00 2026\nX-Mozilla-Status: {status}\nSubject: One\n\nFirst.\n\n"
+    builder = TextBuilder(2_000_000)
+    extract(
+        "Inbox.mbox", f"{one}From - Tue Nov  3 11:00:00 2026\nSubject: Two\n\nSecond.\n".encode(), builder, Limits()
+    )
+
+    text = builder.build().text
+    assert ("First." in text) == is_read
+    assert "Second." in text
