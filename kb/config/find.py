@@ -66,13 +66,13 @@ def look_for(
     return ConfigFile(Path(place.file), Path(place.at), around=place.around or (found and bool(config_file)))
 
 
-def find_file(config_file: str | None, environ: Mapping[str, str], here: Path) -> Path | None:
-    """Return the path of the file that ``look_for`` finds.
+def find_file(environ: Mapping[str, str], here: Path) -> Path | None:
+    """Return the path of the file that ``look_for`` finds where the command line names none.
 
     Raises:
-        ConfigError: A file that was named does not exist.
+        ConfigError: The environment names a file that does not exist.
     """
-    place = look_for(config_file, environ, here)
+    place = look_for(None, environ, here)
     return place.file if place else None
 
 

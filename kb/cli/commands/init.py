@@ -196,11 +196,11 @@ def _warn_about_precedence(session: Session, target: Path, folder: str) -> None:
     if named:
         session.notice(f"$KB_CONFIG names another configuration, {named}, which takes precedence")
         return
-    found = find_file(None, session.client.environ, Path(session.client.cwd))
+    found = find_file(session.client.environ, Path(session.client.cwd))
     if found is not None and found != target.resolve():
         session.notice(f"in this folder, {found} takes precedence")
         return
-    there = find_file(None, session.client.environ, Path(folder))
+    there = find_file(session.client.environ, Path(folder))
     if there is not None and there != target.resolve():
         session.notice(f"in {folder}, {there} takes precedence")
     elif there is None:

@@ -72,8 +72,7 @@ class Opened:
         passage: The passage at which it is open; None at its beginning.
         changed: Whether it changed since it was indexed.
         outline: Its headings.
-        outgoing: The links from it.
-        incoming: The links to it.
+        links: The links from it and to it.
         earlier: The address of the part before; empty where there is none.
         later: The address of the part after.
         page: The page that is shown; 0 where there are no pages.
@@ -86,8 +85,7 @@ class Opened:
     passage: StoredPassage | None
     changed: bool
     outline: tuple[Heading, ...]
-    outgoing: tuple[ResolvedLink, ...]
-    incoming: tuple[ResolvedLink, ...]
+    links: Links
     earlier: str = ""
     later: str = ""
     page: int = 0
@@ -161,8 +159,7 @@ def _notebook(
         passage,
         shown.changed,
         _outline(query, shown),
-        links.outgoing,
-        links.incoming,
+        links,
     )
 
 
@@ -191,8 +188,7 @@ def _text(
         passage,
         shown.changed or found.changed,
         _outline(query, shown),
-        links.outgoing,
-        links.incoming,
+        links,
         earlier=query.address("/read", line=max(1, found.first_line - around)) if found.first_line > 1 else "",
         later=query.address("/read", line=min(end + around, found.lines)) if end < found.lines else "",
     )
@@ -226,8 +222,7 @@ def _extracted(query: Query, shown: Shown, links: Links, passage: StoredPassage 
         passage,
         shown.changed,
         _outline(query, shown),
-        links.outgoing,
-        links.incoming,
+        links,
         earlier=query.address("/read", line=shown.passages[first - 1].first_line) if first else "",
         later=query.address("/read", line=rest[0].first_line) if rest else "",
     )
@@ -246,8 +241,7 @@ def _pdf(kb: Knowledge, query: Query, shown: Shown, links: Links, passage: Store
         passage if passage and passage.page == page else None,
         shown.changed,
         _outline(query, shown),
-        links.outgoing,
-        links.incoming,
+        links,
         page=page,
         pages=pages,
     )

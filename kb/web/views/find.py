@@ -263,8 +263,8 @@ class _Find:
             previous=place_address(query, opened.file, before[-1].first_line) if before else "",
             next=place_address(query, opened.file, after[0].first_line) if after else "",
             picture=_picture(opened) if opened.form == "pdf" else "",
-            links_to=_linked(query, folders, ((one.target, one.line) for one in opened.outgoing)),
-            links_from=_linked(query, folders, ((one.source, one.link.line) for one in opened.incoming)),
+            links_to=_linked(query, folders, ((one.target, one.line) for one in opened.links.outgoing)),
+            links_from=_linked(query, folders, ((one.source, one.link.line) for one in opened.links.incoming)),
         )
 
     def _hits_in(self, kb: Knowledge, query: Query) -> tuple[list[StoredPassage], Words]:
