@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     Substitution = tuple[int, int, str]
 
@@ -76,7 +77,7 @@ _BACKSLASH: Final = re.compile(r"(?<!\\)\\(?:(?=_)|(?<=\w\\)(?=['\u2019&@.:/+*~#
 _EMPHASIS: Final = re.compile(
     r"(?<![\w*\\])\*{1,3}(?P<first>[^\W\d_]++)(?P<end>\*{1,3})(?=[^\W\d_])"
     r"|(?<=[^\W\d_])(?P<sign>\*{1,3})(?P<later>[^\W\d_]++)(?P=sign)(?!\*)"
-    r"|(?<=[^\W_])(?P<mark>[~^])(?P<small>[^\W_]{1,4})(?P=mark)(?![~^])"
+    r"|(?<=[^\W_])(?P<mark>[~^])(?P<small>[0-9]{1,4}|(?<=[0-9]\^)(?:st|nd|rd|th))(?P=mark)(?![~^])"
 )
 _TAG: Final = re.compile(
     r"(?<=[^\W_])</?(?:b|i|u|s|em|strong|mark|sub|small|span|font|wbr)(?:\s[^<>\n]{0,200})?>(?=[^\W_])"
@@ -94,12 +95,120 @@ def markdown_escapes(plain: str) -> Iterator[Substitution]:
     yield from references(plain)
     if "\\" in plain:
         yield from ((found.start(), found.end(), "") for found in _BACKSLASH.finditer(plain))
-    if "*" in plain or "~" in plain or "^" in plain:
-        for found in _EMPHASIS.finditer(plain):
-            if found["first"]:
-                if found.start("first") - found.start() == len(found["end"]):
-                    yield found.start(), found.end(), found["first"]
-            else:
-                yield found.start(), found.end(), found["later"] or found["small"]
+    yield from _emphasis(plain)
     if "<" in plain:
         yield from ((found.start(), found.end(), "") for found in _TAG.finditer(plain))
+
+
+def _emphasis(plain: str) -> Iterator[Substitution]:
+    if "*" not in plain and "~" not in plain and "^" not in plain:
+        return
+    for found in _EMPHASIS.finditer(plain):
+        if found["first"]:
+            if found.start("first") - found.start() == len(found["end"]):
+                yield found.start(), found.end(), found["first"]
+        else:
+            yield found.start(), found.end(), found["later"] or found["small"]
+
+
+def by_line(
+    lines: Sequence[str], start: int, code: Container[int], escapes: Callable[[str], Iterable[Substitution]]
+) -> Iterator[Substitution]:
+    """Yield the substitutions of each line of a text, in order.
+
+    Args:
+        lines: All lines of the text.
+        start: The line to begin with, counting from 0.
+        code: The lines that are not markup, counting from 0.
+        escapes: Finds the substitutions of a line.
+    """
+    offset = 0
+    for number, line in enumerate(lines):
+        if number >= start and number not in code:
+            yield from sorted((offset + first, offset + last, text) for first, last, text in escapes(line))
+        offset += len(line) + 1
+
+
+# --- Other markup -------------------------------------------------------------------------------------------------
+
+_ATTRIBUTES: Final = {
+    "nbsp": " ",
+    "zwsp": "",
+    "wj": "",
+    "shy": "",
+    "apos": "'",
+    "plus": "+",
+    "amp": "&",
+    "deg": "\u00b0",
+    "cpp": "C++",
+}
+_ATTRIBUTE: Final = re.compile(rf"\{{(?P<name>{'|'.join(_ATTRIBUTES)})\}}")
+_TYPED_APOSTROPHE: Final = re.compile(r"(?<=\w)`'(?=\w)")
+# An escaped space of reStructuredText ends or begins markup within a word.
+_JOINED: Final = re.compile(
+    r"(?P<before>\\ )?(?::[a-z]{1,20}:`(?P<role>[^`\s]{1,100})`|(?P<sign>\*{1,2})(?P<word>[^*\s]{1,100})(?P=sign))"
+    r"(?P<after>\\ )?|\\(?P<escaped>['_*|-])"
+)
+_ENTITY: Final = re.compile(r"\\(?P<name>[A-Za-z]{2,30}[0-9]{0,2})(?:\{\}|(?![A-Za-z]))")
+_SMALL: Final = re.compile(r"(?<![\\\w])(?P<word>[^\W_]{1,30})[_^]\{(?P<small>[0-9]{1,4})\}")
+_BEFORE_LETTER: Final = re.compile("(?P<sign>[*/_+~=])(?P<word>[^\\W_]{1,100})(?P=sign)\u200b(?=\\w)")
+
+
+def asciidoc_escapes(line: str) -> Iterator[Substitution]:
+    """Yield what stands within words of a line of AsciiDoc for signs, or for how it looks."""
+    yield from references(line)
+    if "{" in line:
+        yield from ((one.start(), one.end(), _ATTRIBUTES[one["name"]]) for one in _ATTRIBUTE.finditer(line))
+    yield from ((one.start(), one.end(), "'") for one in _TYPED_APOSTROPHE.finditer(line))
+    yield from _emphasis(line)
+
+
+def rst_escapes(line: str) -> Iterator[Substitution]:
+    """Yield markup within words of a line of reStructuredText."""
+    if "\\" not in line:
+        return
+    for found in _JOINED.finditer(line):
+        if found["escaped"]:
+            yield found.start(), found.end(), found["escaped"]
+        elif found["before"] or found["after"]:
+            yield found.start(), found.end(), found["role"] or found["word"]
+
+
+def org_escapes(line: str) -> Iterator[Substitution]:
+    r"""Yield letters of a line of Org written as ``\uuml{}``, and marked, raised and lowered parts of words."""
+    if "\\" in line:
+        for found in _ENTITY.finditer(line):
+            # Signs of formulas stay commands.
+            character = unescape(f"&{found['name']};")
+            if len(character) == 1 and character.isalpha() and unicodedata.name(character).startswith("LATIN"):
+                yield found.start(), found.end(), character
+    yield from ((one.start(), one.end(), one["word"] + one["small"]) for one in _SMALL.finditer(line))
+    yield from ((one.start(), one.end(), one["word"]) for one in _BEFORE_LETTER.finditer(line))
+
+
+_COMMANDS: Final = "emph|text(?:bf|it|sl|sc|rm|sf|tt|up|md|normal|subscript)|underline|uline|mathrm|mathbf"
+_IN_WORD: Final = re.compile(
+    rf"\\(?:{_COMMANDS})\{{(?P<first>[^\W_]{{1,100}})\}}(?=[^\W_])"
+    rf"|(?<=[^\W_])\\(?:{_COMMANDS})\{{(?P<later>[^\W_]{{1,100}})\}}"
+    r"|(?<=[^\W_])\$_(?:\{(?P<braced>[0-9]{1,4})\}|(?P<small>[0-9]))\$"
+    r"|(?<=[^\W_])(?:\\/|\\mbox\{\}|\\allowbreak(?:\{\}| )|\\hspace\{0pt\}|\"[|\"-])(?P<nothing>)(?=[^\W_])"
+    r"|(?<=[^\W_])\"(?P<hyphen>[=~])(?=[^\W_])"
+    r"|(?<![\\\w])(?P<before>[^\W_]++)\{\}(?=[^\W_])"
+)
+_HYPHENS: Final = {"=": "-", "~": "-"}
+_UMLAUT: Final = re.compile('(?<!\\\\)"(?P<letter>[aouAOUs])(?![^\\W\\d_]{0,30}")')
+_UMLAUTS: Final = {"a": "ä", "o": "ö", "u": "ü", "A": "Ä", "O": "Ö", "U": "Ü", "s": "ß"}
+
+
+def latex_joins(line: str, *, german: bool = False) -> Iterator[Substitution]:
+    """Yield commands, signs and braces within words of a line of LaTeX.
+
+    Args:
+        line: The line, without its comment.
+        german: Whether a letter after a quotation mark is an umlaut.
+    """
+    for found in _IN_WORD.finditer(line):
+        name = found.lastgroup or ""
+        yield found.start(), found.end(), _HYPHENS.get(found[name], found[name])
+    if german:
+        yield from ((one.start(), one.end(), _UMLAUTS[one["letter"]]) for one in _UMLAUT.finditer(line))

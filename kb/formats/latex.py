@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING, Final, Literal
 
+from kb.formats.escapes import latex_joins
 from kb.formats.markup import Outline, in_order, one_line
 from kb.records import Block, Heading, LineContext
 
@@ -172,6 +173,7 @@ _PERCENT: Final = re.compile(
     r"\\(?:url|href|nolinkurl|path)\{[^{}]*\}|\\(?:verb\*?|lstinline)(?P<mark>[^\w\s*{\[]).{0,1000}?(?P=mark)"
     r"|\\.|(?P<comment>%)"
 )
+_GERMAN: Final = re.compile(r"\\(?:documentclass|usepackage|setmainlanguage)\b[^\n]{0,300}(?:german|austrian)")
 _FACT: Final = re.compile(r"\\(title|author|date)\s*(?:\[[^\[\]\n]*\])?\s*\{")
 _COMMAND: Final = re.compile(
     r"\\(?:thanks|footnote|label|inst|texorpdfstring)\s*\{[^{}]*\}|\\[A-Za-z]+\*?\s?|\\[^A-Za-z]|[{}$~]"
@@ -199,18 +201,29 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
     headings: list[Heading] = []
     facts: dict[str, str] = {}
     offset = sum(len(line) + 1 for line in lines[: first_line - 1])
+    german = _GERMAN.search(text) is not None
     for number, line in enumerate(lines[first_line - 1 :], first_line):
         if number not in code:
             plain = _without_comment(line)
             if len(plain) < len(line):
                 noise.append((offset + len(plain), offset + len(line)))
+                # Without the line end and the space behind it, a word goes on in the next line.
+                following = lines[number] if number < len(lines) else ""
+                if line[len(plain) :].strip() == "%" and plain[-1:].isalpha() and following.lstrip()[:1].isalpha():
+                    end = offset + len(line) + 1 + len(following) - len(following.lstrip())
+                    letters.append((offset + len(plain), end, ""))
             letters += find_accents(plain, offset)
+            letters += (
+                (offset + first, offset + last, said) for first, last, said in latex_joins(plain, german=german)
+            )
             if found := _SECTION.match(plain):
                 words, last = _argument(lines, number - 1, found.end())
                 labels = " ".join(_LABEL.findall("\n".join(lines[number - 1 : last + 1])))
                 headings.append(Heading(_words(words), _LEVELS[found[1]], number, last + 1, labels))
-            elif (fact := _FACT.search(plain)) and fact[1] not in facts:
-                facts[fact[1]] = _argument(lines, number - 1, fact.end())[0]
+            else:
+                for fact in _FACT.finditer(plain):
+                    if fact[1] not in facts:
+                        facts[fact[1]] = _argument(lines, number - 1, fact.end())[0]
         offset += len(line) + 1
     return Outline(
         headings=tuple(_in_order(headings)),
@@ -219,7 +232,7 @@ def parse_latex(text: str, first_line: int = 1) -> Outline:
         author=_words(_AUTHORS.sub(", ", facts.get("author", ""))),
         date=_words(facts.get("date", "")),
         noise=tuple(noise),
-        substitutions=tuple(letters),
+        substitutions=tuple(sorted(letters)),
         context=in_order([*_columns(lines, first_line - 1, code), *_parents(lines, first_line - 1, code)]),
     )
 

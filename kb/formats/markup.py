@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.escapes import asciidoc_escapes, by_line, rst_escapes
 from kb.records import Block, Heading, LineContext
 from kb.records.characters import seen
 
@@ -317,7 +318,12 @@ def parse_rst(text: str, first_line: int = 1) -> Outline:
     columns = [replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal)]
     tables = {number for one in columns for number in range(one.first_line - 2, one.last_line)}
     parents = parents_of_items(lines, first_line - 1, literal | tables, _RST_ITEM)
-    return Outline(headings=tuple(headings), blocks=code, context=in_order([*columns, *parents]))
+    return Outline(
+        headings=tuple(headings),
+        blocks=code,
+        substitutions=tuple(by_line(lines, first_line - 1, literal, rst_escapes)),
+        context=in_order([*columns, *parents]),
+    )
 
 
 def _rst_heading(lines: Sequence[str], at: int) -> tuple[str, tuple[str, bool], int] | None:
@@ -403,8 +409,12 @@ def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
             headings.append(Heading(one_line(title), len(found[1]), number + 1, number + 1))
         number = end + 1
     inside = {at for one in blocks for at in range(one.first_line - 1, one.last_line)}
+    code = {at for one in blocks if one.kind == "code" for at in range(one.first_line - 1, one.last_line)}
     return Outline(
-        tuple(headings), tuple(blocks), context=in_order([*context, *_adoc_parents(lines, first_line - 1, inside)])
+        tuple(headings),
+        tuple(blocks),
+        substitutions=tuple(by_line(lines, first_line - 1, code, asciidoc_escapes)),
+        context=in_order([*context, *_adoc_parents(lines, first_line - 1, inside)]),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.escapes import by_line, org_escapes
 from kb.formats.markup import Outline, in_order, one_line, parents_of_items
 from kb.records import Block, Heading, LineContext, Link, Name
 
@@ -121,6 +122,7 @@ def parse_org(text: str, first_line: int = 1) -> Outline:
         aliases=tuple(found.aliases),
         names=tuple(found.names),
         noise=tuple(found.noise),
+        substitutions=tuple(by_line(lines, first_line - 1, code | drawers, org_escapes)),
         context=find_context(lines, first_line - 1, code | drawers),
         language=keywords.get("language", ""),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import date
 
 import pytest
 
@@ -39,19 +40,47 @@ def embedded(name: str, text: str) -> str:
         ("a.md", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`"),
         ("a.md", "**W**orld un*believ*able 中**文**字", "World unbelievable 中文字"),
         ("a.md", "**bold** *it*, 2*3*4, x **a** b `**W**orld`", "**bold** *it*, 2*3*4, x **a** b `**W**orld`"),
-        ("a.md", "H~2~O and x^2^, ~~gone~~ a~b", "H2O and x2, ~~gone~~ a~b"),
+        ("a.md", "H~2~O and x^2^, 19^th^ ~~gone~~ a~b x^n^", "H2O and x2, 19th ~~gone~~ a~b x^n^"),
         (
             "a.md",
             "<b>W</b>orld CO<sub>2</sub> x <b>y</b> note<sup>1</sup>",
             "<b>World CO2 x <b>y</b> note<sup>1</sup>",
         ),
         ("a.md", "```\n**W**orld &uuml;\n```", "```\n**W**orld &uuml;\n```"),
+        (
+            "a.adoc",
+            "x **W**orld H~2~O caf&#233; don`'t super{shy}kali a{nbsp}b",
+            "x World H2O café don't superkali a b",
+        ),
+        ("a.adoc", "----\n**W**orld {shy}\n----", "---\n**W**orld {shy}\n---"),
+        ("a.rst", "*W*\\ orld re\\ **struct**\\ ured H\\ :sub:`2`\\ O it\\'s", "World restructured H2O it's"),
+        ("a.rst", "*bold* :ref:`x` a\\b \\\\", "*bold* :ref:`x` a\\b \\\\"),
+        ("a.rst", "::\n\n  *W*\\ orld", "::\n\n  *W*\\ orld"),
+        ("a.org", "H_{2}O stra\\szlig{}e na\\iuml{}ve *b*\u200bold \\Auml pfel", "H2O straße naïve bold Ä pfel"),
+        ("a.org", "\\alpha \\sum_{i} \\frac \\nosuch", "\\alpha \\sum_{i} \\frac \\nosuch"),
+        ("a.tex", "\\emph{W}orld un\\textbf{bel}able H$_2$O, C$_{60}$", "World unbelable H2O, C60"),
+        (
+            "a.tex",
+            "x\\footnote{y} \\textbf{bold} a$_n$ $a_2$ b$^1$ \\TeX{}t",
+            "x\\footnote{y} \\textbf{bold} a$_n$ $a_2$ b$^1$ \\TeX{}t",
+        ),
+        ("a.tex", 'of\\/fice shelf{}ful f\\mbox{}l Auf"|lage self"=made', "office shelfful fl Auflage self-made"),
+        ("a.tex", "Wasser%\n  fall 5\\%\nx% y\nz", "Wasserfall 5\\%\nx\nz"),
+        ("a.tex", '\\usepackage[ngerman]{babel}\n"Ubung Ma"s "so"', '\\usepackage[ngerman]{babel}\nÜbung Maß "so"'),
+        ("a.tex", '\\usepackage[french]{babel}\n"Ubung', '\\usepackage[french]{babel}\n"Ubung'),
         ("a.txt", "C:\\u00fc &uuml; **W**orld", "C:\\u00fc &uuml; **W**orld"),
     ],
 )
 def test_escapes_are_read_as_characters(name: str, text: str, said: str) -> None:
-    """In the strings of data, in settings, and in XML and Markdown outside of code."""
+    """In the strings of data, in settings, in XML, and in markup outside of code."""
     assert embedded(name, text) == said
+
+
+def test_title_author_and_date_on_one_line_of_latex() -> None:
+    """Each is read, wherever it stands."""
+    found = extract("a.tex", b"\\title{Mills} \\author{Ada} \\date{12 March 2021}\n\nText.")
+
+    assert (found.title, found.author, found.date) == ("Mills", "Ada", date(2021, 3, 12))
 
 
 def test_long_texts_without_spaces_keep_their_words() -> None:
@@ -64,7 +93,7 @@ def test_long_texts_without_spaces_keep_their_words() -> None:
 
 
 @pytest.mark.parametrize("text", ['"\\' * 200_000, "&" * 400_000, "*a" * 200_000, "a\\" * 200_000, "a<b " * 100_000])
-@pytest.mark.parametrize("name", ["a.json", "a.xml", "a.md", "a.properties"])
+@pytest.mark.parametrize("name", ["a.json", "a.xml", "a.md", "a.tex", "a.adoc", "a.rst", "a.org"])
 def test_time_is_linear(name: str, text: str) -> None:
     """Whatever stands in a file."""
     begun = time.thread_time()
