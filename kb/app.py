@@ -555,7 +555,7 @@ class LocalKnowledgeBase(SearchMethods):
         Raises:
             BackupError: Something else is at the path.
         """
-        return export_vectors(self._container, path, should_stop=should_stop)
+        return export_vectors(self._container, path, should_stop)
 
     def import_vectors(self, path: Path, *, should_stop: Callable[[], bool] = _never) -> ImportReport:
         """Bring the vectors of a file or a backup into the embedding cache, so that only other texts are embedded.
@@ -564,7 +564,7 @@ class LocalKnowledgeBase(SearchMethods):
             ModelMismatch: They are of another model.
             BackupError: It is no such file.
         """
-        return import_vectors(self._container, path, should_stop=should_stop)
+        return import_vectors(self._container, path, should_stop)
 
     def beside(self, store: str, *, folders: Sequence[str] = (), edit: Edit | None = None) -> LocalKnowledgeBase:
         """Another knowledge base in another store that shares this one's model and cached vectors.

@@ -97,7 +97,7 @@ def rebuild_index(container: Container, on_event: Callable[[FileEvent], None] | 
     Returns:
         The new generation, and what embeds the texts whose vectors are missing.
     """
-    generation, embedding = _rebuild_and_index(container, on_event, _never)
+    generation, embedding = _rebuild_and_index(container, on_event)
     remove_set_aside(container.store_path)
     Path(container.store_path, MAP_FILE).unlink(missing_ok=True)
     return generation, embedding
@@ -121,7 +121,7 @@ def maintain_after_run(
         return
     container.warn(f"the vector index still held {deleted} deleted passages: it is made anew")
     try:
-        _rebuild_and_index(container, on_event, should_stop or _never)
+        _rebuild_and_index(container, on_event, should_stop)
     except Stopped:
         # The old index stays in use; the next run tries again.
         return
@@ -136,19 +136,17 @@ def maintain_after_run(
 
 
 def _rebuild_and_index(
-    container: Container, on_event: Callable[[FileEvent], None] | None, should_stop: Callable[[], bool]
+    container: Container,
+    on_event: Callable[[FileEvent], None] | None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> tuple[str, EmbeddingRun]:
     """Rebuild the vector index from catalog and cache, and read the files whose vectors are missing again.
 
     Raises:
         Stopped: The user stopped it before the new index was complete; the old one stays in use.
     """
-    generation = container.vectors.rebuild(should_stop=should_stop)
+    generation = container.vectors.rebuild(should_stop=should_stop or (lambda: False))
     container.catalog.compact()
     container.store.settle_exact(cache_filled=True)
     _, embedding = container.indexer.run(on_event=on_event, should_stop=should_stop)
     return generation, embedding
-
-
-def _never() -> bool:
-    return False

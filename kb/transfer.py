@@ -35,10 +35,6 @@ KEPT: Final = 7
 _PAGE: Final = 500
 
 
-def _never() -> bool:
-    return False
-
-
 # Backups.
 
 
@@ -46,9 +42,9 @@ def back_up(
     container: Container,
     path: Path,
     *,
-    incremental: bool = False,
-    keep: int = KEPT,
-    should_stop: Callable[[], bool] = _never,
+    incremental: bool,
+    keep: int,
+    should_stop: Callable[[], bool],
 ) -> BackupReport:
     """Write a backup of a store, while it is used and indexed.
 
@@ -81,7 +77,7 @@ def back_up(
         return _report(manifest, str(place), size, folder.written, started)
 
 
-def export_vectors(container: Container, path: Path, *, should_stop: Callable[[], bool] = _never) -> BackupReport:
+def export_vectors(container: Container, path: Path, should_stop: Callable[[], bool]) -> BackupReport:
     """Write the vectors of a store into a file, for ``import_vectors`` on another machine.
 
     Raises:
@@ -112,7 +108,7 @@ def _write_archive(
     return _report(manifest, str(path), size, size, started)
 
 
-def verify_backup(path: Path, should_stop: Callable[[], bool] = _never) -> BackupReport:
+def verify_backup(path: Path, should_stop: Callable[[], bool] = lambda: False) -> BackupReport:
     """Check every byte of a backup; the newest one of a folder.
 
     Raises:
@@ -257,9 +253,9 @@ def export_table(
     path: Path | Stream,
     kind: TableFormat,
     *,
-    vectors: bool = True,
-    replace: bool = False,
-    should_stop: Callable[[], bool] = _never,
+    vectors: bool,
+    replace: bool,
+    should_stop: Callable[[], bool],
 ) -> ExportReport:
     """Write all passages with their places, metadata and vectors, as they are at one moment.
 
@@ -321,7 +317,7 @@ def _write_table(
     return ExportReport("", passages, lacking, 0, time.monotonic() - started)
 
 
-def import_vectors(container: Container, path: Path, *, should_stop: Callable[[], bool] = _never) -> ImportReport:
+def import_vectors(container: Container, path: Path, should_stop: Callable[[], bool]) -> ImportReport:
     """Bring the vectors of a file or a backup into the embedding cache, so that their texts are not embedded here.
 
     The file is checked whole before any of it is used.

@@ -183,8 +183,8 @@ class Indexer:
                 full=full,
                 accept_deletions=accept_deletions,
                 on_progress=on_progress,
-                on_event=on_event or _ignore_event,
-                should_stop=should_stop or _never,
+                on_event=on_event or (lambda _: None),
+                should_stop=should_stop or (lambda: False),
             )
 
     def _run(
@@ -422,14 +422,6 @@ def _waiting(change_reader: ChangeReader, writer: Writer, comparison: Comparison
     left = change_reader.removed.remaining()
     gone = len(left) - len(withheld(left, comparison)) - change_reader.tally.files["removed"]
     return change_reader.files_total - change_reader.settled - writer.done.total() + gone
-
-
-def _ignore_event(_: FileEvent) -> None:
-    """The default event callback."""
-
-
-def _never() -> bool:
-    return False
 
 
 def _passages(change: FileChange) -> int:
