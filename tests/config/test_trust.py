@@ -12,9 +12,49 @@ import pytest
 from kb.config import load, user_config_path
 from kb.config.find import ConfigFile, belongs_to_kb, look_for, read_config
 from kb.config.schema import fields
-from kb.config.trust import REACHING, STAYING, all_trusted, distrust, is_too_broad, trust
+from kb.config.trust import all_trusted, distrust, is_too_broad, trust
 from kb.errors import ConfigError
 from kb.service.address import Undetermined, split, store_of
+
+# Keys that can lead out of the folder of the configuration: ``reaches`` looks at each of them.
+REACHING = frozenset(
+    {
+        "folders.paths",
+        "store.path",
+        "store.chroma",
+        "store.headers_file",
+        "note.folder",
+        "embed.model",
+        "embed.revision",
+        "search.rerank_model",
+        "search.rerank_revision",
+        "serve.http",
+        "answer.model",
+        "answer.endpoint",
+    }
+)
+# The other keys. They decide how files in those folders are read, how much of the machine that takes, how questions are
+# answered and how changes are noticed.
+STAYING = frozenset(
+    {
+        *(f"folders.{name}" for name in ("include", "exclude", "gitignore", "hidden")),
+        *(f"folders.{name}" for name in ("follow_symlinks", "max_file_mb")),
+        "chunk.max_tokens",
+        *(f"documents.{name}" for name in ("max_file_mb", "seconds", "memory_mb", "text_mb")),
+        *(f"documents.{name}" for name in ("ocr", "ocr_languages", "ocr_seconds")),
+        *(f"embed.{name}" for name in ("runtime", "device", "precision", "batch_tokens", "threads")),
+        # The default allows what running without a configuration allows: to fetch the models that kb names itself.
+        *(f"embed.{name}" for name in ("offline", "cache_vectors")),
+        # The last four are of no effect without a server.
+        *(f"store.{name}" for name in ("collection", "wait_seconds")),
+        *(f"store.{name}" for name in ("tenant", "database", "server_seconds", "unencrypted")),
+        *(f"search.{name}" for name in ("limit", "mode", "weak", "fold", "min_score", "per_file", "candidates")),
+        *(f"search.{name}" for name in ("best_seconds", "rerank", "rerank_hits", "rerank_seconds")),
+        # Of no effect without a model.
+        *(f"answer.{name}" for name in ("mode", "offline", "seconds", "max_tokens", "context_chars")),
+        *(f"watch.{name}" for name in ("polling", "poll_seconds", "quiet_ms", "patience_seconds", "sweep_minutes")),
+    }
+)
 
 
 @pytest.fixture
