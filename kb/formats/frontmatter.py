@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from kb.formats.markup import one_line
+from kb.records.characters import unaccented
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -57,9 +58,35 @@ _MARKED_TAGS: Final = re.compile(
     re.IGNORECASE,
 )
 _ITEM: Final = re.compile(r"\s*-\s+(?P<item>.*)")
+_LINKS_AROUND: Final = re.compile(r"\[\[|\]\]")
 _SWITCHES: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null"})
 _LETTER: Final = re.compile(r"[^\W\d_]")
-_DATE_FORMS: Final = ("%d %B %Y", "%d %b %Y", "%B %d %Y", "%b %d %Y")
+# The names of the months, without accents: English, German, Dutch, Nordic, French, Spanish, Portuguese, Italian, Polish
+# and Russian, with their short forms.
+_MONTH_NAMES: Final = (
+    "jan january januar janner januari janvier janv enero ene janeiro gennaio gen stycznia sty января янв",
+    "feb february februar februari fevrier fevr fev febrero fevereiro febbraio lutego lut февраля фев февр",
+    "mar march marz mrz maart mrt mars marts marzo marco marca марта мар",
+    "apr april avril avr abril abr aprile kwietnia kwi апреля апр",
+    "may mai mei maj mayo maio maggio mag maja мая",
+    "jun june juni juin junio junho giugno giu czerwca cze июня июн",
+    "jul july juli juillet juil julio julho luglio lug lipca lip июля июл",
+    "aug august augustus augusti aout agosto ago sierpnia sie августа авг",
+    "sep sept september septembre septiembre setembro settembre set wrzesnia wrz сентября сен сент",
+    "oct october okt oktober octobre octubre outubro out ottobre ott pazdziernika paz октября окт",
+    "nov november novembre noviembre novembro listopada lis ноября ноя нояб",
+    "dec december dez dezember des desember decembre dic diciembre dicembre dezembro grudnia gru декабря дек",
+)
+_MONTHS_BY_NAME: Final = {name: at for at, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+# A weekday may stand before either.
+_NAME: Final = r"(?P<month>[^\W\d_]{3,})"
+_NAMED_DATES: Final = (
+    re.compile(rf"(?:[^\W\d_]+ )?(?P<day>\d{{1,2}}) (?:(?:de|of) )?{_NAME} (?:(?:de|del|of) )?(?P<year>\d{{4}})(?!\d)"),
+    re.compile(rf"(?:[^\W\d_]+ )?{_NAME} (?P<day>\d{{1,2}}) (?P<year>\d{{4}})(?!\d)"),
+)
+_EAST_ASIAN_DATE: Final = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]")
+# Seconds or milliseconds since 1970, from 2001 on.
+_SECONDS: Final = re.compile(r"(1\d{9})(?:\d{3})?")
 # Without separators, a month has two digits; otherwise a year and a month could be read as a day.
 _NUMERIC_DATE: Final = re.compile(
     r"(\d{4})(?:(?P<separator>[-/._])(\d{1,2})(?P=separator)(\d{1,2})|(\d{2})(\d{2})(?:\d{4}|\d{6})?)(?!\d)"
@@ -71,7 +98,9 @@ _ENDLESS_KEY: Final = re.compile(
     r"""(?<![\w"'-])(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')(?:[ \t]*+\.[ \t]*+(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')){16}"""
 )
 _BRACKETS: Final = re.compile(r"[<>\[\]]")
-_ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b", re.IGNORECASE)
+_ORDINAL: Final = re.compile(r"(?<=\d)(?:(?:st|nd|rd|th|er)\b|[ºª°])", re.IGNORECASE)
+_PUNCTUATION: Final = re.compile(r"[,.\-/]")
+_LONGEST_DATE: Final = 100
 _STAMP: Final = re.compile(r"(\d{4})([-_.]?)(\d{2})\2(\d{2})(?:\d{4}|\d{6})?(?!\d)")
 _DAY_FOLDERS: Final = re.compile(r"(?:^|/)(\d{4})/(\d{2})/(\d{2})$")
 _ZETTEL: Final = re.compile(r"(\d{12}|\d{14})(?![0-9])")
@@ -299,19 +328,31 @@ def date_of(value: object) -> date | None:
     if isinstance(value, date):
         return value
     text = one_line(_BRACKETS.sub(" ", str(value))) if isinstance(value, str | int) else ""
+    return _date_in_numbers(text) or _date_by_name(text)
+
+
+def _date_in_numbers(text: str) -> date | None:
     if found := _NUMERIC_DATE.match(text):
         return _valid_date(found[1], found[3] or found[5], found[4] or found[6])
-    if found := _SLASHED_DATE.match(text):
-        day, month = (found[1], found[3]) if found[2] == "." or int(found[1]) > _MOST_MONTHS else (found[3], found[1])
-        unclear = found[2] != "." and int(day) <= _MOST_MONTHS and day != month
-        return None if unclear else _valid_date(found[4], month, day)
-    words = _ORDINAL.sub("", text.replace(",", " ")).split()
-    for count in (3, 1):
-        for form in _DATE_FORMS:
-            try:
-                return datetime.strptime(" ".join(words[:count]), form).date()  # noqa: DTZ007 - a day has no zone
-            except ValueError:
-                continue
+    if found := _EAST_ASIAN_DATE.match(text):
+        return _valid_date(*found.groups())
+    if found := _SECONDS.fullmatch(text):
+        return datetime.fromtimestamp(int(found[1]), UTC).date()
+    found = _SLASHED_DATE.match(text)
+    if found is None:
+        return None
+    day, month = (found[1], found[3]) if found[2] == "." or int(found[1]) > _MOST_MONTHS else (found[3], found[1])
+    unclear = found[2] != "." and int(day) <= _MOST_MONTHS and day != month
+    return None if unclear else _valid_date(found[4], month, day)
+
+
+def _date_by_name(text: str) -> date | None:
+    """Parse a date with the name of its month."""
+    plain = unaccented(_ORDINAL.sub("", text[:_LONGEST_DATE]).casefold())
+    words = " ".join(_PUNCTUATION.sub(" ", plain).split())
+    for form in _NAMED_DATES:
+        if (found := form.match(words)) and (number := _MONTHS_BY_NAME.get(found["month"])):
+            return _valid_date(found["year"], str(number), found["day"])
     return None
 
 
@@ -405,9 +446,11 @@ def _names(value: object) -> list[str]:
 
 
 def _tags(value: object) -> list[str]:
-    """Return tags without their ``#``; a string without commas is split at spaces."""
+    """Return tags without their ``#`` and brackets of links; a string without commas or links is split at spaces."""
+    if isinstance(value, str):
+        value = _LINKS_AROUND.sub(",", value) if "[[" in value else value.replace(";", ",")
     names = value.split() if isinstance(value, str) and "," not in value else _names(value)
-    return [tag for name in names if (tag := _scalar(name).lstrip("#").strip())]
+    return [tag for name in names if (tag := _LINKS_AROUND.sub("", _scalar(name)).lstrip("#").strip())]
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -290,11 +290,18 @@ def _searched_text(passage: postings.Indexed) -> str:
 
 
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
-    """A pattern that finds a phrase in a folded text; at a letter or digit it begins and ends with a whole word."""
+    """A pattern that finds a phrase in a folded text; at a letter or digit it begins and ends with a whole word.
+
+    Words that are typed apart may be joined by hyphens in the text, and a line may end after a hyphen.
+    """
     words = folded(phrase).strip()
     before = rf"(?<![\w{MARKS}])" if _SPACED.match(words) else ""
     after = rf"(?![\w{MARKS}])" if _SPACED.match(words[-1:]) else ""
-    return re.compile(before + re.escape(words) + after)
+    return re.compile(before + _HYPHEN.sub("- ?", _SPACE.sub("[ -]", re.escape(words))) + after)
+
+
+_SPACE: Final = re.compile(r"(?<=[^\W\d_])\\ (?=[^\W\d_])")
+_HYPHEN: Final = re.compile(r"(?<=[^\W\d_])\\-(?=[^\W\d_])")
 
 
 def folded(text: str) -> str:

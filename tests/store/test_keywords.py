@@ -393,6 +393,12 @@ def test_a_word_is_found_inside_a_compound() -> None:
         ("self-employed", "self\u2011employed", True),
         ("self-employed", "self\u2010employed", True),
         ("self\u2011employed", "self-employed", True),
+        ("state of the art", "a state-of-the-art oven", True),
+        ("follow up", "the follow\u2010up", True),
+        ("self-employed", "self employed", False),
+        ("self-employed", "a self-\n  employed baker", True),
+        ("10 20", "pages 10-20", False),
+        ("follow up", "a follow -up", False),
         ("10-20", "pages 10\u201320", True),
         ("-5", "minus \u22125 degrees", True),
         ("now-never", "now\u2014never", True),
@@ -404,7 +410,7 @@ def test_a_word_is_found_inside_a_compound() -> None:
     ],
 )
 def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:
-    """A quoted phrase is found as it is written."""
+    """A quoted phrase is found as it is written, or with hyphens in place of spaces."""
     catalog = SqliteCatalog(":memory:")
     stored(catalog, change(1, "a.md", [text, "something else"], title="t"))
 
