@@ -24,7 +24,7 @@ from kb.store.server import NameTaken
 from kb.system.clocks import seconds_asleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from kb.store.server import FoundCollection
 
@@ -88,7 +88,6 @@ class Lease:
         prefix: The first part of the names of leases.
         place: The id of the store's folder, from ``place_of``.
         seconds: How long a lease holds without being renewed.
-        clock: A clock that also runs while the machine sleeps.
     """
 
     def __init__(
@@ -98,13 +97,11 @@ class Lease:
         place: str,
         *,
         seconds: float = SECONDS,
-        clock: Callable[[], float] = _now,
     ) -> None:
         self._server = server
         self._prefix = prefix
         self._place = place
         self._seconds = seconds
-        self._clock = clock
         self._owner = uuid.uuid4().hex
         self._own: FoundCollection | None = None
         self._beat = 0
@@ -142,10 +139,10 @@ class Lease:
             StoreBusy: Another process has the lease.
             ChromaServerError: The server cannot be used, so that it is not known.
         """
-        if self._clock() < self._until:
+        if _now() < self._until:
             return
         with self._lock:
-            if self._clock() >= self._until:
+            if _now() >= self._until:
                 self._renew()
 
     def release(self, *, reachable: bool = True) -> None:
@@ -172,14 +169,14 @@ class Lease:
 
     def _take(self, wait_seconds: float) -> None:
         """Make a lease with a higher number than all others, as soon as none of them holds."""
-        began, seen = self._clock(), None
+        began, seen = _now(), None
         while True:
             found = self._server.found(self._prefix)
             top = found[-1] if found else None
             if top is None or top.marks.get(PLACE_KEY) == self._place:
                 is_free = True
             else:
-                now = self._clock()
+                now = _now()
                 if seen is None or (seen.lease.id, _beat(seen.lease)) != (top.id, _beat(top)):
                     if seen is not None and now - began >= wait_seconds:
                         raise self._busy(top)
@@ -192,7 +189,7 @@ class Lease:
     def _made(self, before: FoundCollection | None) -> bool:
         """Make the lease that follows another one; returns whether this process was the one to make it."""
         name = f"{self._prefix}{self._number(before) + 1:06d}"
-        began = self._clock()
+        began = _now()
         try:
             self._server.make_empty(name, self._marks())
         except NameTaken:
@@ -231,7 +228,7 @@ class Lease:
         own = self._own
         if own is None:
             raise self._lost()
-        began = self._clock()
+        began = _now()
         self._beat += 1
         higher = [one for one in self._server.found(self._prefix) if one.name > own.name]
         if higher or not self._server.mark(own, self._marks()):

@@ -161,11 +161,6 @@ class LocalVectors:
         with self._replacing:
             yield self.index()
 
-    @property
-    def opened(self) -> bool:
-        """Whether the index is open."""
-        return self._open is not None
-
     def rebuild(self, reason: str = "", should_stop: Callable[[], bool] = lambda: False) -> str:
         """Build a new generation, switch to it, and delete the old one.
 

@@ -141,7 +141,6 @@ class ServerVectors:
         lease: The right to write.
         warn: Called with a sentence for the user.
         wait_seconds: How long to wait for another process that writes.
-        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -155,7 +154,6 @@ class ServerVectors:
         lease: Lease,
         warn: Callable[[str], None],
         wait_seconds: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._source = source
@@ -165,11 +163,10 @@ class ServerVectors:
         self._lease = lease
         self._warn = warn
         self._wait_seconds = wait_seconds
-        self._clock = clock
         # Held while the index is opened or replaced; writing has a lock of its own, so that questions go on.
         self._opening, self._writing = RLock(), RLock()
         self._open: ChromaIndex | None = None
-        self._used = self._suspect = False
+        self._suspect = False
         self._problem: StoreError | None = None
         self._warned_of = ""
         self._failures = 0
@@ -179,14 +176,8 @@ class ServerVectors:
 
     # kb.store.vectors.VectorStore
 
-    @property
-    def opened(self) -> bool:
-        """Whether this process has begun to use the index."""
-        return self._used
-
     def index(self) -> VectorIndex:
         """The index to write to. It takes whatever is written, and keeps for later what the server does not take."""
-        self._used = True
         return _Writer(self)
 
     @contextmanager
@@ -246,7 +237,6 @@ class ServerVectors:
             ForeignStore: Another store's vectors are in the collections.
             StoreBusy: Another process writes to them.
         """
-        self._used = True
         with self._writing:
             try:
                 if self.is_usable():
@@ -261,7 +251,7 @@ class ServerVectors:
 
     def due_in(self) -> float:
         """After how many seconds ``complete`` should be called again."""
-        return CHECK_SECONDS if self._problem is None else max(0.0, self._retry_at - self._clock())
+        return CHECK_SECONDS if self._problem is None else max(0.0, self._retry_at - time.monotonic())
 
     def state(self) -> VectorServer:
         """The state of the index, as far as it is known without asking the server."""
@@ -270,7 +260,7 @@ class ServerVectors:
         return VectorServer(address.url, self._source.generation() or "", problem, self._outbox().count_deferred())
 
     def fell_back(self, since: float) -> str:
-        """Why a question was answered from the cache, in one sentence; empty if none was since a time of the clock."""
+        """Why a question was answered from the cache since a monotonic time, in one sentence; empty if none was."""
         return self._fell_back if self._fell_back_at >= since else ""
 
     # Reading.
@@ -284,7 +274,7 @@ class ServerVectors:
                 self._note(error)
             exact, lack = self._source.meanwhile()
             self._fell_back = f"{error.message}; vectors are taken from this machine{lack}"
-            self._fell_back_at = self._clock()
+            self._fell_back_at = time.monotonic()
             return ask(exact)
 
     def _for_reading(self) -> ChromaIndex:
@@ -429,7 +419,7 @@ class ServerVectors:
         """Look from time to time whether a server was emptied, set back, or killed and restarted between two calls."""
         index = self._open
         try:
-            if index is None or (self._keeps_connection(index) and self._clock() - self._checked_at < CHECK_SECONDS):
+            if index is None or (self._keeps_connection(index) and time.monotonic() - self._checked_at < CHECK_SECONDS):
                 return
             difference = self._pairing.difference(index, thoroughly=False)
             if difference is not None or self._loses_vectors(index):
@@ -437,7 +427,7 @@ class ServerVectors:
         except StoreDamaged:
             self.mark_suspect()
         self._seen_connections = self._server.connections
-        self._checked_at = self._clock()
+        self._checked_at = time.monotonic()
 
     def _keeps_connection(self, index: ChromaIndex) -> bool:
         """Call the server, and return whether it answers through a connection that it was asked through before."""
@@ -449,18 +439,18 @@ class ServerVectors:
     def _opened_as(self, index: ChromaIndex) -> None:
         self._open, self._suspect = index, False
         self._problem, self._failures, self._warned_of = None, 0, ""
-        self._checked_at, self._seen_connections = self._clock(), self._server.connections
+        self._checked_at, self._seen_connections = time.monotonic(), self._server.connections
 
     def _require_retry(self, later_seconds: float = 0.0) -> None:
         """Raise the last problem again until it is time to try again, so that nobody waits for the same thing twice."""
         problem = self._problem
-        if isinstance(problem, ChromaServerError) and self._clock() < self._retry_at + later_seconds:
+        if isinstance(problem, ChromaServerError) and time.monotonic() < self._retry_at + later_seconds:
             raise ChromaServerError(problem.message, problem.remedy)
 
     def _note(self, error: StoreError) -> None:
         """Remember a problem, and when to try again."""
         with self._opening:
-            if self._problem is not None and self._clock() < self._retry_at:
+            if self._problem is not None and time.monotonic() < self._retry_at:
                 return
             if isinstance(error, ChromaServerError):
                 # Another connection reads the headers again.
@@ -468,7 +458,7 @@ class ServerVectors:
             # After an outage the server may have an older index, none, or a damaged one.
             self._open, self._suspect = None, True
             self._problem = error
-            self._retry_at = self._clock() + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
+            self._retry_at = time.monotonic() + min(_LAST_RETRY, _FIRST_RETRY * 2**self._failures)
             self._failures = min(self._failures + 1, 10)
 
     def _warn_once(self, error: StoreError) -> None:

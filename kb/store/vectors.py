@@ -23,10 +23,6 @@ class ClosableIndex(VectorIndex, Protocol):
 class VectorStore(Protocol):
     """The vector index of a store, opened when it is needed, and replaced as a whole."""
 
-    @property
-    def opened(self) -> bool:
-        """Whether the index is open."""
-
     def index(self) -> VectorIndex:
         """The index to write to, opened if necessary, and rebuilt if it is missing or damaged."""
 
