@@ -25,6 +25,9 @@ MOST_ALIASES: Final = 64
 MOST_MISTAKES: Final = 8
 LONGEST_NAMED: Final = 40
 LONGEST_VALUE: Final = 1000
+_PANDOC_LINES: Final = 3
+# How many known keys metadata without a fence have at least.
+_FEWEST_KNOWN: Final = 2
 _TITLE_KEYS: Final = ("title",)
 _TAG_KEYS: Final = ("tags", "tag", "keywords", "categories", "category")
 _ALIAS_KEYS: Final = ("aliases", "alias")
@@ -152,11 +155,13 @@ def read_front_matter(text: str) -> FrontMatter:
     """
     # Do not search a long document that begins with a horizontal rule as a whole for the closing fence.
     head = text[: LARGEST + 8].split("\n")
-    end = _closing(head, 0)
+    top = next((number for number, line in enumerate(head) if line.strip()), 0)
+    end = _closing(head, top)
     if end is None:
-        return FrontMatter()
-    found = _parsed(head[0].rstrip(), head[1:end])
-    if found is None:
+        return _without_fence(head)
+    found = _parsed(head[top].rstrip(), head[top + 1 : end])
+    # Below blank lines, a rule may as well divide a text.
+    if found is None or (top and not any(key.lower() in _LABELS for key in found[0])):
         return FrontMatter()
     values, unread = found
     if unread and not _is_front_matter(values, unread):
@@ -170,6 +175,24 @@ def read_front_matter(text: str) -> FrontMatter:
     # The text of a line without a key is in no other value.
     stray = any(name not in values for name in unread)
     return replace(front, unread=unread, says=front.says or stray)
+
+
+def _without_fence(head: Sequence[str]) -> FrontMatter:
+    """Read metadata that stand at the top without a fence, as Pandoc, MultiMarkdown and Pelican write them.
+
+    They stay part of the text, since a text may well begin with a line such as ``Title: The Mill``.
+    """
+    end = next((number for number, line in enumerate(head) if not line.strip()), len(head))
+    lines = [line.rstrip() for line in head[:end]]
+    entries = [found for line in lines if (found := _ENTRY.fullmatch(line))]
+    if 0 < len(lines) <= _PANDOC_LINES and all(line[:1] == "%" for line in lines):
+        title, _, day = (*(line[1:].strip() for line in lines), "", "")[:_PANDOC_LINES]
+        return FrontMatter(title=_scalar(title), date=date_of(day))
+    values = {found["key"]: found["value"].strip() for found in entries}
+    known = sum(key.lower() in _LABELS for key in values)
+    if known < _FEWEST_KNOWN or len(entries) < len(lines):
+        return FrontMatter()
+    return replace(_understand(values, 1), says=False)
 
 
 def _is_front_matter(values: Mapping[str, Any], unread: Sequence[str]) -> bool:

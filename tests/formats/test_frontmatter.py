@@ -343,3 +343,34 @@ def test_any_front_matter_is_read_without_error(block: str, fence: str) -> None:
     front = read_front_matter(text)
 
     assert 1 <= front.body_line <= front.markup_line <= text.count("\n") + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "tags", "day"),
+    [
+        ("% The Mill\n% Ada; Bob\n% 6 May 2024\n\nText", "The Mill", (), date(2024, 5, 6)),
+        ("% The Mill\n\nText", "The Mill", (), None),
+        (
+            "Title: The Mill: a walk\nDate: 2024-05-06 10:20\nSlug: x\nTags: a, b\n\nText",
+            "The Mill: a walk",
+            ("a", "b"),
+            date(2024, 5, 6),
+        ),
+        ("% a\ntext\n\nText", "", (), None),
+        ("% a\n% b\n% c\n% d\n\nText", "", (), None),
+        ("Title: The Mill\nwhich turns\nDate: 2024-05-06\n\nText", "", (), None),
+        ("Title: The Mill\nNote: it turns\n\nText", "", (), None),
+    ],
+)
+def test_metadata_without_fence(text: str, title: str, tags: tuple[str, ...], day: date | None) -> None:
+    """Those of Pandoc, MultiMarkdown and Pelican are read, and stay part of the text."""
+    front = read_front_matter(text)
+
+    assert (front.title, front.tags, front.date, front.body_line, front.says) == (title, tags, day, 1, False)
+
+
+def test_front_matter_below_blank_lines() -> None:
+    """It is read if it has a key that is known; else the rule above it is one."""
+    front = read_front_matter("\n  \n---\ntitle: Mill\n---\nText")
+    assert (front.title, front.body_line) == ("Mill", 6)
+    assert read_front_matter("\n---\nnote: that\n---\nText").body_line == 1
