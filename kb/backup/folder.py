@@ -154,7 +154,7 @@ class FolderWriter:
             raise BackupError(f"{folder} is not a folder", "Name a folder for --incremental, or leave that out")
         if not (folder / _ABOUT).is_file():
             if folder.is_dir() and any(path.name != _LOCK for path in folder.iterdir()):
-                raise BackupError(f"{folder} holds other files than backups", "Name an empty or a new folder")
+                raise BackupError(f"{folder} contains files that are not backups", "Name an empty or a new folder")
             folder.mkdir(mode=0o700, exist_ok=True)
             self._write(folder / _ABOUT, ABOUT.encode())
         for name in (_CHUNKS, _SNAPSHOTS):
@@ -234,7 +234,7 @@ class FolderReader:
         if stored is None:
             raise damaged(self.place, f"{path} is missing", _WRITE_AGAIN)
         if len(stored) != chunk.stored:
-            raise damaged(self.place, f"{path} has another length than it was written with", _WRITE_AGAIN)
+            raise damaged(self.place, f"{path} is not as long as it was when it was written", _WRITE_AGAIN)
         return decompress(chunk, stored, str(path), f"Delete that file. {_WRITE_AGAIN}")
 
     def verify(self, between: Callable[[], None] = lambda: None) -> None:

@@ -24,5 +24,5 @@ def open_backup(path: Path) -> Backup:
     if is_folder(path):
         return FolderReader(path)
     if path.is_dir():
-        raise BackupError(f"{path} holds no backups", "Name a file or a folder that kb backup wrote")
+        raise BackupError(f"{path} contains no backups", "Name a file or a folder that kb backup wrote")
     return ArchiveReader(path)

@@ -41,12 +41,12 @@ def catalog_of(backup: Backup) -> CatalogPart:
     """The catalog in a backup.
 
     Raises:
-        BackupError: It holds vectors alone.
+        BackupError: It contains only vectors.
     """
     part = backup.manifest.catalog
     if part is None:
         remedy = f"Bring them in: kb import {shell.quote(backup.place)}"
-        raise BackupError(f"{backup.place} holds vectors and no catalog", remedy)
+        raise BackupError(f"{backup.place} contains vectors and no catalog", remedy)
     return part
 
 

@@ -7,7 +7,7 @@ vectors have in common is in their highest byte, so this compresses to five sixt
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from kb.backup.chunks import Chunks, Sink
 
+    # Returns the known vectors of some texts, by digest.
+    Lookup: TypeAlias = Callable[[Sequence[bytes]], Mapping[bytes, NDArray[np.float32]]]
+
 _STORED: Final = np.dtype("<f4")
 _BLOCK_BYTES: Final = 4 << 20
 # Vectors of a model in half precision are normalized in float32, so that they are longer or shorter by less.
@@ -28,13 +31,6 @@ _TOLERANCE: Final = 0.01
 _LEVEL: Final = 1
 # So many vectors are looked up at once.
 _PAGE: Final = 500
-
-
-class Lookup(Protocol):
-    """Finds the vectors of texts."""
-
-    def __call__(self, digests: Sequence[bytes], /) -> Mapping[bytes, NDArray[np.float32]]:
-        """The known vectors by digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,7 @@ def read_vectors(
         wanted: The digests to read; None for all.
 
     Raises:
-        BackupDamaged: A vector has not length 1.
+        BackupDamaged: The length of a vector is not 1.
     """
     for block in part.blocks:
         digests = read_digests(block, chunks)
@@ -139,7 +135,7 @@ def read_vectors(
             continue
         rows = _rows(chunks.read(block.rows), part.dimension)
         if not _are_unit(rows):
-            raise damaged(place, "a vector has another length than 1")
+            raise damaged(place, "the length of a vector is not 1")
         yield {digest: row for digest, row in zip(digests, rows, strict=True) if wanted is None or digest in wanted}
 
 

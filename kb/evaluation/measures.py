@@ -136,7 +136,7 @@ def measured(rankings: Mapping[str, Sequence[str]], relevant: Mapping[str, Mappi
         raise _not_installed() from error
     for question, ranking in rankings.items():
         if len(set(ranking)) < len(ranking):
-            raise ValueError(f"a document stands twice in the ranking of question {question}")
+            raise ValueError(f"a document occurs twice in the ranking of question {question}")
     # By rank, since trec_eval orders equal scores by document name.
     scores = {
         question: {document: float(-place) for place, document in enumerate(ranking)}

@@ -49,7 +49,7 @@ def read_run(file: str) -> dict[str, tuple[str, ...]]:
             scored.setdefault(question, []).append((-float(score), number, document))
         except ValueError as error:
             raise KbError(
-                f"line {number} of {file} is no line of a TREC run",
+                f"line {number} of {file} is not a line of a TREC run",
                 "A line has: question, Q0, document, rank, score, name",
             ) from error
     return {question: tuple(document for _, _, document in sorted(found)) for question, found in scored.items()}

@@ -36,7 +36,7 @@ def headers_from(environ: Mapping[str, str], file: str) -> dict[str, str]:
         file: The file with the headers; empty for none.
 
     Raises:
-        ChromaServerError: The file cannot be read, is too long, others can read it, or a line is no header.
+        ChromaServerError: The file cannot be read, is too long, others can read it, or a line is not a header.
     """
     if given := environ.get(VARIABLE, ""):
         return _parsed(given, f"${VARIABLE}")
@@ -52,10 +52,10 @@ def _parsed(text: str, origin: str) -> dict[str, str]:
         header = _HEADER.fullmatch(line)
         if header is None:
             # The line may be a token alone, so it is not shown.
-            raise ChromaServerError(f"line {number} of {origin} is no header", f"Write them {_EXAMPLE}")
+            raise ChromaServerError(f"line {number} of {origin} is not a header", f"Write them {_EXAMPLE}")
         found[header[1]] = header[2]
     if not found:
-        raise ChromaServerError(f"{origin} holds no header", f"Write them {_EXAMPLE}")
+        raise ChromaServerError(f"{origin} contains no header", f"Write them {_EXAMPLE}")
     return found
 
 

@@ -255,10 +255,10 @@ async def form_of(request: Request) -> Fields:
     """Read the fields of a form.
 
     Raises:
-        RequestError: It is too large, or no form.
+        RequestError: It is too large, or not a form.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise RequestError("this is no form", "Use the form of the page")
+        raise RequestError("this is not a form", "Use the form of the page")
     body = bytearray()
     async for part in request.stream():
         body += part

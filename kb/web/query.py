@@ -276,7 +276,7 @@ def _day(text: str, name: str) -> date | None:
     try:
         return date.fromisoformat(text.strip())
     except ValueError as error:
-        raise RequestError(f"{name} is no day: {text}", "Write it as 2026-01-31") from error
+        raise RequestError(f"{name} is not a date: {text}", "Write it as 2026-01-31") from error
 
 
 def _type(name: str) -> str:

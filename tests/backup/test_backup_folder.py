@@ -180,7 +180,7 @@ def test_interrupted_at_each_step(tmp_path: Path) -> None:
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     """Nothing is added to it, and nothing removed from it."""
     (tmp_path / "note.md").write_text("a note")
-    with pytest.raises(BackupError, match="other files"):
+    with pytest.raises(BackupError, match="files that are not backups"):
         FolderWriter(tmp_path)
     with pytest.raises(BackupError, match="not a folder"):
         FolderWriter(tmp_path / "note.md")

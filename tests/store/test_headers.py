@@ -51,7 +51,7 @@ def test_a_file_that_others_can_read_is_refused(file: Path, mode: int) -> None:
 )
 def test_what_is_no_header_is_refused_without_showing_it(text: str) -> None:
     """A token alone, or a value that would end the line of a request."""
-    with pytest.raises(ChromaServerError, match=r"line 1 of \$KB_CHROMA_HEADERS is no header") as caught:
+    with pytest.raises(ChromaServerError, match=r"line 1 of \$KB_CHROMA_HEADERS is not a header") as caught:
         headers_from({VARIABLE: text}, "")
 
     assert "secr" not in str(caught.value)

@@ -42,7 +42,7 @@ def test_results(browser: Browser) -> None:
 
 def test_start(browser: Browser) -> None:
     """Without a question, the files that changed last are shown."""
-    assert "Changed last" in browser.get("/").text
+    assert "Recently changed" in browser.get("/").text
 
 
 def test_best_sentences(browser: Browser) -> None:
@@ -132,7 +132,7 @@ def test_invalid_filter_is_explained(browser: Browser) -> None:
     """A day that is none is a sentence with a remedy."""
     answer = browser.get("/?q=restic&since=yesterdayish")
 
-    assert "since is no day: yesterdayish" in answer.text
+    assert "since is not a date: yesterdayish" in answer.text
     assert "Write it as 2026-01-31" in answer.text
 
 
@@ -302,5 +302,5 @@ def test_file_is_found_by_its_name(browser: Browser, files: Path) -> None:
 
     assert link in browser.get("/?q=harbour.pdf").text
     assert link in browser.get("/?q=harbour.pdf&part=results&quick=1").text
-    assert "Files of this name" not in browser.get("/?q=harbour.pdf&type=org").text
-    assert "Files of this name" not in browser.get("/?q=harbour+type:pdf").text
+    assert "Files with this name" not in browser.get("/?q=harbour.pdf&type=org").text
+    assert "Files with this name" not in browser.get("/?q=harbour+type:pdf").text

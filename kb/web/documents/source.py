@@ -41,7 +41,7 @@ def coloured(text: str, *, name: str = "", language: str = "") -> list[str]:
         lines.pop()
     lexer = None
     if len(text) <= _COLOURED and max(map(len, lines), default=0) <= _LONGEST_LINE:
-        lexer = _lexer_named(language) if language else _lexer_of(name)
+        lexer = _lexer(name, language)
     if lexer is None:
         return [escape(line) for line in lines]
     rows = _rows(lexer, "\n".join(lines))
@@ -67,23 +67,15 @@ def _rows(lexer: Any, text: str) -> list[str]:  # noqa: ANN401 - a lexer of pygm
     return [row.rstrip("\n") for _, row in made]
 
 
-@lru_cache(maxsize=64)
-def _lexer_of(name: str) -> Any:  # noqa: ANN401 - a lexer of pygments
-    from pygments.lexers import get_lexer_for_filename
+@lru_cache(maxsize=128)
+def _lexer(name: str, language: str) -> Any:  # noqa: ANN401 - a lexer of pygments
+    """Return the lexer of a language, or where none is named of a file; None if pygments has none."""
+    from pygments.lexers import get_lexer_by_name, get_lexer_for_filename
     from pygments.util import ClassNotFound
 
     try:
+        if language:
+            return get_lexer_by_name(language.strip().lower(), stripnl=False)
         return get_lexer_for_filename(name, stripnl=False)
-    except ClassNotFound:
-        return None
-
-
-@lru_cache(maxsize=64)
-def _lexer_named(language: str) -> Any:  # noqa: ANN401 - a lexer of pygments
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        return get_lexer_by_name(language.strip().lower(), stripnl=False)
     except ClassNotFound:
         return None
