@@ -414,7 +414,7 @@ class OpenStore:
         from kb.store.local_vectors import CopiedIndex
 
         generation = self._environment.file(self.catalog.get().meta("generation") or "none")
-        return CopiedIndex(generation, self._source.get().open, self._pairing.get())
+        return CopiedIndex(generation, self._source.get(), self._pairing.get())
 
     def _read_exact(self) -> ExactIndex | None:
         from kb.search.exact import MOST_BYTES, exact_index, fits

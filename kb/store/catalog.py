@@ -729,7 +729,6 @@ def _write_change(connection: sqlite3.Connection, change: FileChange, known: Map
 
 
 def _store_centroids(connection: sqlite3.Connection, vectors: Mapping[int, NDArray[np.float32]]) -> None:
-    """Store centroids."""
     connection.executemany(_STORE_CENTROID, ((vector.astype("<f4").tobytes(), id_) for id_, vector in vectors.items()))
 
 

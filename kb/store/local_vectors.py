@@ -35,13 +35,6 @@ _REMEDY: Final = "Make the store writable and run kb rebuild"
 ID_FILE: Final = "kb.id"
 
 
-class OpenIndex(Protocol):
-    """Opens the vector index of one generation."""
-
-    def __call__(self, directory: str, *, create: bool) -> ClosableIndex:
-        """The index in a directory; with ``create``, in a new and empty one."""
-
-
 class GenerationSource(Protocol):
     """Opens, probes and fills generations of the vector index."""
 
@@ -95,14 +88,14 @@ class CopiedIndex:
 
     Args:
         generation: The directory of the generation.
-        open_index: Opens the index in a directory.
+        source: Opens the index in a directory.
         pairing: Checks that the index belongs to the catalog.
 
     Raises:
         StoreDamaged: It cannot be read, or does not belong to the catalog.
     """
 
-    def __init__(self, generation: str, open_index: OpenIndex, pairing: Pairing) -> None:
+    def __init__(self, generation: str, source: GenerationSource, pairing: Pairing) -> None:
         with ExitStack() as opened:
             folder = opened.enter_context(TemporaryDirectory(prefix="kb-"))
             copy = os.path.join(folder, "index")  # noqa: PTH118  # plain strings throughout the stores
@@ -110,7 +103,7 @@ class CopiedIndex:
                 shutil.copytree(generation, copy)
             except (OSError, shutil.Error) as error:
                 raise StoreDamaged(f"the vector index {generation} cannot be read: {error}", _REMEDY) from error
-            self.index: ClosableIndex = open_index(copy, create=False)
+            self.index: ClosableIndex = source.open(copy, create=False)
             opened.callback(self.index.close)
             difference = "another catalog's" if pairing.is_paired(read_id(copy)) is False else None
             difference = difference or pairing.difference(self.index, thoroughly=True)

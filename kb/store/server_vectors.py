@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from kb.ports import Nearest, VectorIndex
     from kb.records import Candidates, VectorRecord
+    from kb.store.catalog import SqliteCatalog
     from kb.store.chroma import ChromaIndex
     from kb.store.lease import Lease
     from kb.store.pairing import Pairing
-    from kb.store.server import FoundCollection, ServerAddress
+    from kb.store.server import ChromaServer, FoundCollection
     from kb.store.server_generations import ServerGenerations
 
 CHECK_SECONDS: Final = 60.0
@@ -44,21 +45,6 @@ _T = TypeVar("_T")
 
 class _Behind(StoreError):
     """Changes wait to be sent, so that the server would answer from an older index."""
-
-
-class Server(Protocol):
-    """The connection to the server, as ``kb.store.server.ChromaServer`` is one."""
-
-    @property
-    def address(self) -> ServerAddress:
-        """Where it is."""
-
-    @property
-    def connections(self) -> int:
-        """How many connections were made so far."""
-
-    def close(self) -> None:
-        """Close the connection; the next call makes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +93,6 @@ class CollectionSource(Protocol):
         """Delete the vector index in the store's own folder, which another configuration may have left."""
 
 
-class Outbox(Protocol):
-    """The passages whose records on the server are not as the catalog has them."""
-
-    def defer(self, ids: Sequence[str]) -> None:
-        """Add passages."""
-
-    def deferred(self, count: int) -> list[str]:
-        """The first passages; ``count`` of them at most."""
-
-    def count_deferred(self) -> int:
-        """How many there are."""
-
-    def sent(self, ids: Sequence[str] | None = None) -> None:
-        """Remove passages, or all."""
-
-    def with_vectors(self) -> list[tuple[str, int, bytes]]:
-        """Every live passage with a vector as (id, file id, digest)."""
-
-    def pending_ids(self) -> list[str]:
-        """The ids of passages whose vectors may be missing."""
-
-
 class ServerVectors:
     """The vector index on a Chroma server. Implements ``kb.store.vectors.VectorStore``.
 
@@ -145,12 +109,12 @@ class ServerVectors:
 
     def __init__(
         self,
-        server: Server,
+        server: ChromaServer,
         source: CollectionSource,
         *,
         generations: ServerGenerations,
         pairing: Pairing,
-        outbox: Callable[[], Outbox],
+        outbox: Callable[[], SqliteCatalog],
         lease: Lease,
         warn: Callable[[str], None],
         wait_seconds: float = 0.0,
@@ -462,7 +426,6 @@ class ServerVectors:
             self._failures = min(self._failures + 1, 10)
 
     def _warn_once(self, error: StoreError) -> None:
-        """Warn of a problem, once."""
         if self._warned_of != error.message:
             self._warned_of = error.message
             self._warn(str(error))
