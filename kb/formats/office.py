@@ -34,7 +34,7 @@ _PAGE_NUMBER: Final = re.compile(r"\W*\d*\W*")
 _MOST_UNPACKED: Final = 400_000_000
 # The markup that the tree adds to text, of Markdown and HTML.
 _IMAGE: Final = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\s\"[^\"]*\")?\)")
-_REFERENCE: Final = re.compile(r"\[\^[0-9]+\]|\[cmt:[0-9]+\]")
+_REFERENCE: Final = re.compile(r"\A\[\^[0-9]+\]: |\[\^[0-9]+\]|\[cmt:[0-9]+\]")
 _MARKS: Final = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|</?(?:u|s|sub|sup|mark)>")
 
 _loop: asyncio.AbstractEventLoop | None = None

@@ -1,8 +1,8 @@
 """Mends the XML of Office and OpenDocument files where parsers lose text, put it into words, or show what is hidden.
 
 The text of a merged table cell is repeated in each row that it covers. Readings of characters (ruby) are put at the end
-of their paragraph. Hidden text of Word, and what stands elsewhere since it was moved, is removed; text boxes in headers
-and footers are put below the paragraph that they are in.
+of their paragraph. Runs of PowerPoint are joined, since a word may have several. Hidden text of Word, and what stands
+elsewhere since it was moved, is removed; text boxes in headers and footers are put below the paragraph they are in.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ _SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 _TABLE: Final = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _TEXT: Final = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 # The parts of a container with text, and the markup that is mended in them.
-_PARTS: Final = re.compile(r"word/(?:document|(?:header|footer)\d*)\.xml|content\.xml|ppt/slides/slide\d+\.xml")
+_PARTS: Final = re.compile(
+    r"word/(?:document|(?:header|footer)\d*)\.xml|content\.xml|ppt/(?:slides/slide|notesSlides/notesSlide)\d+\.xml"
+)
 _SIGN: Final = re.compile(
     rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b|:vanish\b|:moveFrom\b|:txbxContent\b"
 )
+_RUNS: Final = re.compile(rb":r>\s*<[A-Za-z]{1,20}:r[\s>]")
 _OFF: Final = frozenset({"0", "false", "off"})
 _GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
 _PREFIX: Final = re.compile(r"\bxmlns:([\w.-]+)\s*=\s*[\"']([^\"'<>&]+)[\"']")
@@ -56,7 +59,8 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
     if not _PARTS.fullmatch(name):
         return b""
     text = archive.read(name)
-    if not _SIGN.search(text) or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+    has_runs = name.startswith("ppt/") and _RUNS.search(text)
+    if not (has_runs or _SIGN.search(text)) or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         return b""
     root = ET.fromstring(text)  # noqa: S314 - no entities in it
     if name.startswith("word/"):
@@ -67,6 +71,8 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
         for element in root.iter():
             if element.tag.endswith("}tbl"):
                 _fill_slide(element, element.tag.removesuffix("tbl"))
+            elif element.tag.endswith("}p"):
+                _join_runs(element, element.tag.removesuffix("p"))
     else:
         fill_opendocument(root)
         for paragraph in (*root.iter(f"{_TEXT}p"), *root.iter(f"{_TEXT}h")):
@@ -147,6 +153,18 @@ def _fill_slide(table: ET.Element, space: str) -> None:
                 cell.remove(said)
                 cell.insert(at, copy.deepcopy(above[column]))
                 del cell.attrib["vMerge"]
+
+
+def _join_runs(paragraph: ET.Element, space: str) -> None:
+    """Move the text of consecutive runs of PowerPoint into the first of them; xberg puts a space between two."""
+    open_: ET.Element | None = None
+    for child in list(paragraph):
+        text = child.find(f"{space}t") if child.tag == f"{space}r" else None
+        if text is not None and open_ is not None:
+            open_.text = (open_.text or "") + (text.text or "")
+            paragraph.remove(child)
+        else:
+            open_ = text
 
 
 def _move_readings_of_word(paragraph: ET.Element, space: str) -> None:

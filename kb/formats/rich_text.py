@@ -1,4 +1,4 @@
-"""Prepares RTF for xberg, which leaves out comments and hyphens that do not break."""
+"""Prepares RTF for xberg, which leaves out comments and hyphens that do not break, and divides words at groups."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ _COMMENT: Final = rb"\*\annotation"
 # Groups and escaped signs; the data of a picture may be stored as it is, so its braces are not counted.
 _SIGN: Final = re.compile(rb"\\bin(?P<size>\d{1,9}) ?|\\[^a-zA-Z]|[{}]", re.DOTALL)
 _HYPHEN: Final = rb"\_"
+_LETTER: Final = rb"(?:[A-Za-z0-9\x80-\xff]|\\'[0-9A-Fa-f]{2})"
+# A group that ends within a word, and has nothing but formatted text.
+_WITHIN_WORD: Final = re.compile(
+    rb"(\{(?:\\(?:b|i|ul|strike|sub|super|nosupersub|up|dn|caps|scaps|cf|cb|chcbpat|highlight|fs|f|cs|lang|langfe|langnp|"
+    rb"rtlch|ltrch|fcs|af|afs|hich|dbch|loch|insrsid|charrsid|kerning|expnd|expndtw|noproof)-?[0-9]*+ ?)++"
+    rb"[^{}]*" + _LETTER + rb"\})(-?(?:" + _LETTER + rb"|\\u-?[0-9]{1,5} ?(?:\?|\\'[0-9A-Fa-f]{2}))+)"
+)
 
 
 def mended_rtf(data: bytes) -> bytes:
-    """Return a document with its comments as paragraphs at its end, and with hyphens that break."""
+    """Return a document with its comments as paragraphs at its end, with hyphens that break, and with whole words."""
+    # xberg puts no space between two groups.
+    data = _WITHIN_WORD.sub(rb"\1{\2}", data)
     if _COMMENT not in data and _HYPHEN not in data:
         return data
     kept: list[bytes] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import shutil
+import zipfile
 from typing import TYPE_CHECKING
 
 import made_documents as made
@@ -206,6 +208,32 @@ def test_comments_and_hyphens_of_rtf(sandbox: Sandbox) -> None:
     data = rb"{\rtf1\ansi A self\_made " + comment + rb"pump \\_.\par {\b Next}.}"
 
     assert extracted(sandbox, "x.rtf", data).text == "A self-made pump \\_.\n\nNext.\n\nOn {deep} wells-x\n"
+
+
+@needs_extra
+def test_words_of_several_runs_of_powerpoint(sandbox: Sandbox) -> None:
+    """A run ends where the form changes, or where the spelling was checked; a line break divides words."""
+    with zipfile.ZipFile(io.BytesIO(made.pptx([["Mills", "Gross|mutter |bakes|, and#so| on"]]))) as archive:
+        parts = {name: archive.read(name).decode() for name in archive.namelist()}
+    slide = parts["ppt/slides/slide1.xml"].replace("|", "</a:t></a:r>\n<a:r><a:rPr b='1' dirty='0'/><a:t>")
+    parts["ppt/slides/slide1.xml"] = slide.replace("#", "</a:t></a:r><a:br/><a:r><a:t>")
+
+    assert extracted(sandbox, "x.pptx", made.zipped(parts)).text == "Mills\n\nGrossmutter bakes, and\n\nso on\n"
+
+
+@needs_extra
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (rb"{\b W}orld Gro{\i\fs24 \'df}e a{\b b}\u252?c", "World Große abüc"),
+        (rb"{\b self}-made {\b one} two {\b one}, two", "self-made one two one, two"),
+        (rb"{\f0\fs24 Gross}{\b0 mutter} H{\sub 2}O", "Grossmutter H2O"),
+        (rb"text{\footnote Below}more", "textmore\n\nBelow"),
+    ],
+)
+def test_words_of_several_groups_of_rtf(sandbox: Sandbox, written: bytes, said: str) -> None:
+    """A word goes on behind a group with formatted text, and behind the mark of a note."""
+    assert extracted(sandbox, "x.rtf", rb"{\rtf1\ansi " + written + b"}").text == f"{said}\n"
 
 
 @pytest.mark.parametrize(
