@@ -28,6 +28,7 @@ _PARTS: Final = re.compile(
 )
 _SIGN: Final = re.compile(
     rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b|:vanish\b|:moveFrom\b|:txbxContent\b"
+    rb"|<text:s\b"
 )
 _RUNS: Final = re.compile(rb":r>\s*<[A-Za-z]{1,20}:r[\s>]")
 _OFF: Final = frozenset({"0", "false", "off"})
@@ -75,6 +76,7 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
                 _join_runs(element, element.tag.removesuffix("p"))
     else:
         fill_opendocument(root)
+        _put_spaces(root)
         for paragraph in (*root.iter(f"{_TEXT}p"), *root.iter(f"{_TEXT}h")):
             _move_readings(paragraph)
     _keep_prefixes(text)
@@ -188,6 +190,22 @@ def _move_readings(paragraph: ET.Element) -> None:
             ruby.remove(reading)
     if readings:
         paragraph[-1].tail = f"{paragraph[-1].tail or ''} ({' '.join(readings)})"
+
+
+def _put_spaces(root: ET.Element) -> None:
+    """Put a space for each element that stands for spaces, which Word writes between parts of a sentence."""
+    for parent in root.iter():
+        before: ET.Element | None = None
+        for child in list(parent):
+            if child.tag != f"{_TEXT}s":
+                before = child
+                continue
+            said = f" {child.tail or ''}"
+            if before is None:
+                parent.text = (parent.text or "") + said
+            else:
+                before.tail = (before.tail or "") + said
+            parent.remove(child)
 
 
 def fill_opendocument(root: ET.Element) -> None:

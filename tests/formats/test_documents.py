@@ -222,6 +222,14 @@ def test_words_of_several_runs_of_powerpoint(sandbox: Sandbox) -> None:
 
 
 @needs_extra
+def test_spaces_of_opendocument(sandbox: Sandbox) -> None:
+    """Word writes a space at the end of a part of a sentence as an element."""
+    body = "<text:p><text:s/>The<text:s/>mill <text:span>turns<text:s text:c='2'/></text:span><text:s/>now.</text:p>"
+
+    assert extracted(sandbox, "x.odt", made.opendocument("text", body)).text.split() == ["The", "mill", "turns", "now."]
+
+
+@needs_extra
 @pytest.mark.parametrize(
     ("written", "said"),
     [
