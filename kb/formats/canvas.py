@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.errors import DocumentError
 from kb.formats.decode import decode
 from kb.formats.frontmatter import date_in_name
-from kb.formats.markdown import read_inline
+from kb.formats.markdown import read_inline, unescaped
 from kb.formats.markup import one_line
 from kb.formats.payload import without_payload
 from kb.records import Block, Document, Link
@@ -70,7 +70,12 @@ def without_drawing(text: str) -> str:
 
 def _words(node: dict[str, Any]) -> str:
     """Return the text of a node in one line: of a card, a file name, a URL, or the label of a group."""
-    words = node.get("text") or node.get("label") or node.get("url") or PurePosixPath(str(node.get("file") or "")).stem
+    text = node.get("text")
+    words = (
+        unescaped(text)
+        if text and isinstance(text, str)
+        else text or node.get("label") or node.get("url") or PurePosixPath(str(node.get("file") or "")).stem
+    )
     return " ".join(words.split()) if isinstance(words, str) else ""
 
 

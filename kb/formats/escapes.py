@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     Substitution = tuple[int, int, str]
 
 # A quoted string of JSON, YAML or TOML, up to an empty line at most; in YAML a text within a line has quotes as well.
-_STRING: Final = re.compile(r'(?:(?<=[\s:,\[{(=])|(?<![^\n]))"(?:[^"\\\n]|\\.|\\?\n(?![ \t]*\n))*+"')
+_STRING: Final = re.compile(
+    r'"""(?:[^"\\]|\\(?:.|\n)|"(?!""))*+"""'
+    r'|(?:(?<=[\s:,\[{(=])|(?<![^\n]))"(?:[^"\\\n]|\\.|\\?\n(?![ \t]*\n))*+"'
+)
 # One substitution a character, since a long text may be cut between any two; the halves of a pair are one character.
 _PAIR: Final = r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
 _ESCAPE: Final = re.compile(
@@ -75,7 +78,7 @@ def references(text: str) -> Iterator[Substitution]:
 _BACKSLASH: Final = re.compile(r"(?<!\\)\\(?:(?=_)|(?<=\w\\)(?=['\u2019&@.:/+*~#-]\w))")
 # Emphasis, raised and lowered signs that begin, end or stand within a word.
 _EMPHASIS: Final = re.compile(
-    r"(?<![\w*\\])\*{1,3}(?P<first>[^\W\d_]++)(?P<end>\*{1,3})(?=[^\W\d_])"
+    r"(?<![\w*=\\])(?P<open>\*{1,3}|==)(?P<first>[^\W\d_]++)(?P=open)(?=[^\W\d_])"
     r"|(?<=[^\W\d_])(?P<sign>\*{1,3})(?P<later>[^\W\d_]++)(?P=sign)(?!\*)"
     r"|(?<=[^\W_])(?P<mark>[~^])(?P<small>[0-9]{1,4}|(?<=[0-9]\^)(?:st|nd|rd|th))(?P=mark)(?![~^])"
 )
@@ -83,6 +86,12 @@ _TAG: Final = re.compile(
     r"(?<=[^\W_])</?(?:b|i|u|s|em|strong|mark|sub|small|span|font|wbr)(?:\s[^<>\n]{0,200})?>(?=[^\W_])"
     r"|(?<=[^\W_])</sub>",
     re.IGNORECASE,
+)
+
+# A link that is the beginning or the end of a word: its name, else its target.
+_LINKED: Final = re.compile(
+    r"(?<![\w!])\[\[(?:[^\[\]|\n]{1,200}\|)?(?P<first>[^\W_]{1,100})\]\](?=[^\W_])"
+    r"|(?<=[^\W_])\[\[(?:[^\[\]|\n]{1,200}\|)?(?P<later>[^\W_]{1,100})\]\]"
 )
 
 
@@ -96,19 +105,17 @@ def markdown_escapes(plain: str) -> Iterator[Substitution]:
     if "\\" in plain:
         yield from ((found.start(), found.end(), "") for found in _BACKSLASH.finditer(plain))
     yield from _emphasis(plain)
+    if "[[" in plain:
+        for found in _LINKED.finditer(plain):
+            yield found.start(), found.end(), found["first"] or found["later"]
     if "<" in plain:
         yield from ((found.start(), found.end(), "") for found in _TAG.finditer(plain))
 
 
 def _emphasis(plain: str) -> Iterator[Substitution]:
-    if "*" not in plain and "~" not in plain and "^" not in plain:
-        return
-    for found in _EMPHASIS.finditer(plain):
-        if found["first"]:
-            if found.start("first") - found.start() == len(found["end"]):
-                yield found.start(), found.end(), found["first"]
-        else:
-            yield found.start(), found.end(), found["later"] or found["small"]
+    if any(sign in plain for sign in ("*", "==", "~", "^")):
+        for found in _EMPHASIS.finditer(plain):
+            yield found.start(), found.end(), found["first"] or found["later"] or found["small"]
 
 
 def by_line(

@@ -355,12 +355,23 @@ def _escapes(
     text: str, lines: Sequence[str], blocks: Sequence[Block], first_line: int
 ) -> Iterator[tuple[int, int, str]]:
     """Yield the substitutions for escapes and emphasis within words, outside of front matter, code and formulas."""
-    if not any(sign in text for sign in "&\\*<~^"):
+    if not any(sign in text for sign in ("&", "\\", "*", "<", "~", "^", "==", "[[")):
         return
     places = LineOffsets(lines)
     spans = [(places.start(one.first_line), places.start(one.last_line + 1)) for one in blocks if one.kind == "code"]
     body = places.start(first_line)
     yield from markdown_escapes(_without_code(_blanked(text, [(0, body), *spans] if body else spans)))
+
+
+def unescaped(text: str) -> str:
+    """Return a stretch of Markdown without escapes and emphasis within words; inline code stays as it is."""
+    parts = []
+    at = 0
+    for start, end, said in sorted(markdown_escapes(_without_code(text))):
+        if start >= at:
+            parts += [text[at:start], said]
+            at = end
+    return "".join((*parts, text[at:]))
 
 
 # --- Headings and blocks ------------------------------------------------------------------------------------------

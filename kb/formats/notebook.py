@@ -8,6 +8,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.formats.builder import Unreadable, clean
+from kb.formats.markdown import unescaped
 from kb.formats.markup import parents_of_items
 from kb.records import LineContext
 
@@ -106,7 +107,7 @@ def _markdown(builder: TextBuilder, source: str) -> None:
         elif line.strip() or fenced:
             placed.append(number)
             added.append(builder.next_line + len(paragraph))
-            paragraph.append(line)
+            paragraph.append(line if number in code else unescaped(line))
     builder.add_text("\n".join(paragraph))
     for one in (*_columns(lines, code), *parents_of_items(lines, 0, code, _ITEM)):
         first, last = bisect_left(placed, one.first_line - 1), bisect_left(placed, one.last_line) - 1

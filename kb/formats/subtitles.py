@@ -15,6 +15,7 @@ _TIMES: Final = re.compile(
     r"\s*(?:(\d{1,3}):)?([0-5]?\d):([0-5]\d)[.,]\d{1,3}\s*-->\s*(?:\d{1,3}:)?[0-5]?\d:[0-5]\d[.,]\d{1,3}"
 )
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>|<\d[\d:.]*>|\{\\[^{}\n]{0,80}\}")
+_TAG_IN_WORD: Final = re.compile(rf"(?<=[^\W_])(?:{_TAG.pattern})(?=[^\W_])")
 _SKIPPED: Final = re.compile(r"(?:STYLE|REGION|NOTE)(?:\s|$)")
 _HEADER: Final = re.compile(r"\ufeff?WEBVTT(?:[ \t]+(.*))?$")
 
@@ -54,6 +55,7 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
         blocks=tuple(blocks),
         places=tuple(places),
         noise=tuple(noise),
+        substitutions=tuple((one.start(), one.end(), "") for one in _TAG_IN_WORD.finditer(text)),
         title=one_line((header[1] or "").lstrip("- ")) if header else "",
     )
 

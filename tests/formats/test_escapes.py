@@ -46,6 +46,9 @@ def embedded(name: str, text: str) -> str:
             "<b>W</b>orld CO<sub>2</sub> x <b>y</b> note<sup>1</sup>",
             "<b>World CO2 x <b>y</b> note<sup>1</sup>",
         ),
+        ("a.md", "==M==ark [[Haus]]tür bi[[x|ke]] a == b == c [[x]] y", "Mark Haustür bike a == b == c [[x]] y"),
+        ("a.toml", 'a = """\nM\\u00fchle "x" \\\n  y"""', 'a = """\nMühle "x" y"""'),
+        ("a.canvas", '{"nodes":[{"id":"1","type":"text","text":"**W**orld &uuml; `**a**b`"}]}', "World ü `**a**b`"),
         ("a.md", "```\n**W**orld &uuml;\n```", "```\n**W**orld &uuml;\n```"),
         (
             "a.adoc",
@@ -74,6 +77,15 @@ def embedded(name: str, text: str) -> str:
 def test_escapes_are_read_as_characters(name: str, text: str, said: str) -> None:
     """In the strings of data, in settings, in XML, and in markup outside of code."""
     assert embedded(name, text) == said
+
+
+def test_tags_within_words_of_subtitles() -> None:
+    """They do not divide words, and stay what is left out of what is embedded."""
+    text = "1\n00:00:01,000 --> 00:00:02,000\n<i>W</i>orld {\\an8}of <b>mills</b>\n"
+    (passage,) = Chunker(FakeTokens(limit=256), 256).split(extract("a.srt", text.encode()))
+
+    assert passage.embedded == "World of mills"
+    assert "World" in passage.searched
 
 
 def test_title_author_and_date_on_one_line_of_latex() -> None:

@@ -80,3 +80,10 @@ def test_column_names_and_parent_items_of_markdown_cells() -> None:
         (["| heron | reeds |", "| coot | bank |"], "| Bird | Nest |"),
         (["  1. tiles", "  2. taps"], "Bath"),
     ]
+
+
+def test_words_of_markdown_cells_are_whole() -> None:
+    """Escapes and emphasis do not divide them; code stays as it is."""
+    found = extracted(("markdown", "**W**orld &uuml;ber snake\\_case `**a**b`\n```\n**a**b\n```"))
+
+    assert found.text == "World über snake_case `**a**b`\n```\n**a**b\n```\n"
