@@ -331,10 +331,10 @@ class Catalog(Protocol):
         """The passage ids of each file, with whether the passage is live and its vector exists."""
 
     def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
-        """Return the live passages among the ids, with their files."""
+        """The live passages among the ids, with their files."""
 
     def passages_of(self, file_id: int) -> list[StoredPassage]:
-        """Return the live passages of one file, in order."""
+        """The live passages of one file, in order."""
 
     def all_passages(self) -> Iterator[StoredPassage]:
         """All live passages by file and order, read in pages."""
@@ -343,10 +343,10 @@ class Catalog(Protocol):
         """All live passages with a vector as (id, file id, digest), by file id and order."""
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
-        """Return the links of one file, or of all, in order, each with the id of its file."""
+        """The links of one file, or of all, in order, each with the id of its file."""
 
     def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
-        """Return the links with one of these keys (``Link.key``), each with the id of its file."""
+        """The links with one of these keys (``Link.key``), each with the id of its file."""
 
     def embedded_keys(self) -> frozenset[str]:
         """The keys of all links that embed a file, such as ``![[chart.png]]``."""
@@ -355,7 +355,7 @@ class Catalog(Protocol):
         """The names by which links refer to a file and its parts: other names, blocks, headings."""
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
-        """Return the aliases and blocks with one of these keys, each with the id of its file."""
+        """The other names and blocks with one of these keys, each with the id of its file."""
 
     def keyword_matches(
         self,
@@ -368,7 +368,7 @@ class Catalog(Protocol):
         also: Sequence[str] = (),
         file_weight: float = 0.0,
     ) -> KeywordMatches:
-        """Return the ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
+        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``.
 
         Only passages of ``files`` and in ``only``, and not in ``without``, are ranked. If the last scores are equal,
         more than ``count`` are returned, up to four times as many. ``file_weight`` is the weight, 0..1, of the score of

@@ -101,7 +101,7 @@ def open_table(file: Stream, kind: TableFormat, about: Mapping[str, str]) -> Tab
 
 
 class _JsonLines:
-    """One JSON object a line."""
+    """One JSON object a line. Implements ``Table``."""
 
     def __init__(self, file: Stream, about: Mapping[str, str]) -> None:
         self._file = file
@@ -109,7 +109,6 @@ class _JsonLines:
         self._encoder = msgspec.json.Encoder()
 
     def write(self, records: Sequence[PassageRow]) -> None:
-        """Add rows."""
         for record in records:
             vector = record["vector"]
             numbers = None if vector is None else vector.tolist()
@@ -120,7 +119,7 @@ class _JsonLines:
 
 
 class _Parquet:
-    """A Parquet file, compressed with Zstandard."""
+    """A Parquet file, compressed with Zstandard. Implements ``Table``."""
 
     def __init__(self, file: Stream, about: Mapping[str, str]) -> None:
         try:
@@ -146,11 +145,9 @@ class _Parquet:
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
 
     def write(self, records: Sequence[PassageRow]) -> None:
-        """Add rows."""
         self._writer.write_table(self._table.from_pylist(list(records), schema=self._schema))
 
     def close(self) -> None:
-        """Write the end."""
         self._writer.close()
 
 

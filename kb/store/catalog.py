@@ -165,7 +165,9 @@ class _UntilChanged(Generic[_T]):
 
 
 class SqliteCatalog:
-    """The record of indexed files, in one SQLite file that several threads may use. Implements ``kb.ports.Catalog``.
+    """The record of indexed files, in one SQLite file that several threads may use.
+
+    Implements ``kb.ports.Catalog``, which describes the methods that have no description here.
 
     Every method is one transaction, durable when it returns. Texts of deleted passages are overwritten on disk.
 
@@ -202,12 +204,10 @@ class SqliteCatalog:
         self._database.compact()
 
     def meta(self, key: str) -> str | None:
-        """A stored value."""
         found = self._database.rows("SELECT value FROM meta WHERE key = ?", (key,), lambda row: rows.text_of(row[0]))
         return found[0] if found else None
 
     def set_meta(self, key: str, value: str) -> None:
-        """Store a value durably."""
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES (?, CAST(? AS TEXT)) "
@@ -216,7 +216,6 @@ class SqliteCatalog:
             )
 
     def mounts(self) -> list[tuple[str, str]]:
-        """The mount points inside the folders at the last run, as (folder, path)."""
         return next(iter(self._database.rows(rows.MOUNTS, (), rows.mounts)), [])
 
     def completed(self, when: datetime) -> None:
@@ -249,7 +248,6 @@ class SqliteCatalog:
         return self._files.get()
 
     def files_at(self, places: Collection[Subtree]) -> list[KnownFile]:
-        """The files at some places and below them, in any state, each once."""
         found: dict[int, KnownFile] = {}
         for folder, path in places:
             whole, name = os.fsencode(folder), os.fsencode(path)
@@ -260,15 +258,12 @@ class SqliteCatalog:
         return list(found.values())
 
     def files_of_size(self, sizes: Collection[int]) -> list[KnownFile]:
-        """The indexed files of one of these sizes."""
         return self._database.rows(rows.FILES_OF_SIZE, (json.dumps(list(sizes)),), rows.known_file)
 
     def unsettled(self) -> list[KnownFile]:
-        """The files that could not be indexed, or that wait to be."""
         return self._database.rows(rows.UNSETTLED_FILES, (), rows.known_file)
 
     def has_others(self, folder: str, file_ids: Collection[int]) -> bool:
-        """Whether a folder has files in the catalog beside these."""
         parameters = (os.fsencode(folder), json.dumps(list(file_ids)))
         return bool(self._database.rows(_ANOTHER, parameters, lambda row: row[0]))
 
@@ -302,7 +297,6 @@ class SqliteCatalog:
         unembedded: Sequence[Passage] = (),
         run: int = 1,
     ) -> None:
-        """Complete changes after the vectors are written: delete leaving passages and make coming ones live."""
         listed = json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_DELETE_LEAVING, (listed,))
@@ -313,16 +307,13 @@ class SqliteCatalog:
             _store_centroids(connection, centroids or {})
 
     def next_run(self) -> int:
-        """A number above those of all runs that left passages without a vector."""
         return _read_number(self._database, queue.NEXT_RUN)
 
     def queued(self, count: int, since_run: int = 0) -> list[QueuedPassage]:
-        """The next passages to embed, all of one run: the latest from ``since_run`` on, of that the newest files."""
         found = self._read_passages(queue.NEXT, (since_run, count), extra=2)
         return [QueuedPassage(passage, rows.text_of(text), tokens) for passage, (tokens, text) in found]
 
     def embedded(self, ids: Sequence[str], centroids: Mapping[int, NDArray[np.float32]] | None = None) -> None:
-        """Record that the vectors of queued passages are in the vector index, and the centroids of completed files."""
         with self._database.writing() as connection:
             queue.remove(connection, ids)
             _store_centroids(connection, centroids or {})
@@ -359,7 +350,6 @@ class SqliteCatalog:
             return _version(connection)
 
     def unembedded(self, file_ids: Sequence[int]) -> dict[int, Unembedded]:
-        """What waits to be embedded of these files, by file; files of which nothing waits are left out."""
         return dict(self._database.rows(queue.BY_FILE, (json.dumps(list(file_ids)),), queue.unembedded_of))
 
     def queue_size(self) -> Queued:
@@ -367,7 +357,6 @@ class SqliteCatalog:
         return self._queued.get()
 
     def digests(self, file_ids: Sequence[int]) -> dict[int, list[bytes]]:
-        """The digests of the live passages of each file, in order."""
         found: dict[int, list[bytes]] = {}
         for file_id, digest in self._database.rows(
             _DIGESTS, (json.dumps(list(file_ids)),), lambda row: (int(row[0]), bytes(row[1]))
@@ -376,21 +365,17 @@ class SqliteCatalog:
         return found
 
     def centroids(self, file_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The known centroids of these files."""
         return dict(self._database.rows(_CENTROIDS, (json.dumps(list(file_ids)),), _centroid_of))
 
     def store_centroids(self, centroids: Mapping[int, NDArray[np.float32]]) -> None:
-        """Store centroids of files; a later change of a file deletes its centroid."""
         with self._database.writing() as connection:
             _store_centroids(connection, centroids)
 
     def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        """Those of some files, or of all, with several live passages, a vector of each, and no centroid."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         return self._database.rows(_WITHOUT_CENTROID, (listed, listed), lambda row: int(row[0]))
 
     def mark_pending(self, file_ids: Sequence[int] | None = None) -> None:
-        """Mark files (None for all) as pending and their passages as coming, because their vectors may be missing."""
         listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._database.writing() as connection:
             connection.execute(_MAKE_LIVE_COMING, (listed, listed))
@@ -436,7 +421,6 @@ class SqliteCatalog:
         return len(found.files)
 
     def refresh(self, files: Iterable[tuple[int, FoundFile, int]]) -> None:
-        """Update stats of otherwise unchanged files, as (file id, file with its stat, read_ns)."""
         values = [(*rows.stat_values(file.stat), read_ns, file_id) for file_id, file, read_ns in files]
         with self._database.writing() as connection:
             connection.executemany(_REFRESH, values)
@@ -471,26 +455,22 @@ class SqliteCatalog:
                 raise ValueError("two folders become one, and a file of each has the same path") from error
 
     def remove(self, file_ids: Sequence[int]) -> None:
-        """Delete files and their passages; call it after their vectors are deleted."""
         with self._database.writing() as connection, _keywords(connection, file_ids):
             connection.execute(
                 "DELETE FROM files WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(file_ids)),)
             )
 
     def passage_ids(self, file_ids: Sequence[int]) -> dict[int, dict[str, bool]]:
-        """The passage ids of each file, with whether the passage is live and its vector exists."""
         found: dict[int, dict[str, bool]] = {file_id: {} for file_id in file_ids}
         for file_id, id_, state, queued in self._read_states(file_ids):
             found[file_id][id_] = state == "live" and not queued
         return found
 
     def passages(self, ids: Sequence[str]) -> dict[str, StoredPassage]:
-        """The live passages among the ids, with their files."""
         found = self._live_passages("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
         return {passage.id: passage for passage in found}
 
     def passages_of(self, file_id: int) -> list[StoredPassage]:
-        """The live passages of one file, in order."""
         return self._live_passages("p.file_id = ? ORDER BY p.ordinal", (file_id,))
 
     def all_passages(self) -> Iterator[StoredPassage]:
@@ -503,7 +483,6 @@ class SqliteCatalog:
             last = (page[-1].file.id, page[-1].ordinal)
 
     def with_vectors(self) -> list[tuple[str, int, bytes]]:
-        """All live passages with a vector as (id, file id, digest), by file id and order."""
         return self._database.rows(rows.EMBEDDED, (), lambda row: (rows.text_of(row[0]), int(row[1]), bytes(row[2])))
 
     def pending_ids(self) -> list[str]:
@@ -511,13 +490,11 @@ class SqliteCatalog:
         return self._database.rows(rows.UNSETTLED, (), lambda row: rows.text_of(row[0]))
 
     def links_from(self, file_id: int | None = None) -> list[tuple[int, Link]]:
-        """The links of one file, or of all, each with the id of its file."""
         if file_id is None:
             return self._database.rows(links.LINKS, (), links.link_of)
         return self._database.rows(links.LINKS_FROM, (file_id,), links.link_of)
 
     def links_to(self, keys: Sequence[str]) -> list[tuple[int, Link]]:
-        """The links with one of these keys, each with the id of its file."""
         return self._database.rows(links.LINKS_TO, (json.dumps(list(keys)),), links.link_of)
 
     def embedded_keys(self) -> frozenset[str]:
@@ -525,29 +502,23 @@ class SqliteCatalog:
         return self._embedded_keys.get()
 
     def names_of(self, file_id: int) -> list[Name]:
-        """The names by which links refer to a file and its parts."""
         return [name for _, name in self._database.rows(links.NAMES_OF, (file_id,), links.name_of)]
 
     def named(self, keys: Sequence[str]) -> list[tuple[int, Name]]:
-        """The other names and blocks with one of these keys, each with the id of its file."""
         return self._database.rows(links.NAMED, (json.dumps(list(keys)),), links.name_of)
 
     def sample(self, count: int) -> list[str]:
-        """About a number of ids of passages with a vector, spread over the index; for statistics only."""
         return self._database.rows(_SAMPLE, (count,), lambda row: str(row[0].decode()))
 
     def count(self) -> int:
-        """The number of live passages."""
         totals = self._files.totals()
         return self._passages.get() if totals is None else totals.passages
 
     def count_files(self) -> int:
-        """The number of indexed files."""
         totals = self._files.totals()
         return self._done.get() if totals is None else totals.done
 
     def count_embedded(self) -> int:
-        """The number of live passages with a vector."""
         return self.count() - self.queue_size().passages
 
     def keyword_matches(
@@ -561,7 +532,6 @@ class SqliteCatalog:
         also: Sequence[str] = (),
         file_weight: float = 0.0,
     ) -> KeywordMatches:
-        """The ``count`` best live passages for a question by BM25, and the scores of those in ``also``."""
         from kb.store import keywords
 
         return self._by_keywords(
@@ -587,7 +557,6 @@ class SqliteCatalog:
         only: Collection[str] | None = None,
         without: Collection[str] = (),
     ) -> Holding:
-        """The best live passages with a share of a question, by the weight of its words, and its rarest word."""
         from kb.store import keywords
 
         return self._by_keywords(
@@ -603,7 +572,6 @@ class SqliteCatalog:
         )
 
     def containing(self, phrase: str) -> set[str]:
-        """The ids of passages with a phrase in text or headings, as whole words, ignoring case."""
         from kb.store import keywords
 
         return self._by_keywords(lambda connection: keywords.containing(connection, phrase))

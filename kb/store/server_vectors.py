@@ -453,50 +453,41 @@ class ServerVectors:
 
 
 class _Reader:
-    """The index for one question."""
+    """The index for one question. Implements ``kb.ports.Nearest``."""
 
     def __init__(self, vectors: ServerVectors) -> None:
         self._vectors = vectors
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files."""
         return self._vectors.read(lambda index: index.query(vector, count, files))
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the known ids."""
         return self._vectors.read(lambda index: index.vectors(ids))
 
 
 class _Writer:
-    """The index for whoever writes; it is there even while the server is not."""
+    """The index for whoever writes, which is there even while the server is not. Implements ``VectorIndex``."""
 
     def __init__(self, vectors: ServerVectors) -> None:
         self._vectors = vectors
 
     def upsert(self, records: Sequence[VectorRecord]) -> None:
-        """Write records; idempotent."""
         self._vectors.write([one.id for one in records], lambda index: index.upsert(records))
 
     def relabel(self, ids: Sequence[str], labels: Sequence[Mapping[str, str | int]]) -> None:
-        """Replace only the labels of records."""
         self._vectors.write(ids, lambda index: index.relabel(ids, labels))
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete records; unknown ids are ignored."""
         self._vectors.write(ids, lambda index: index.delete(ids))
 
     def query(self, vector: NDArray[np.float32], count: int, files: Sequence[int] | None = None) -> Candidates:
-        """The ``count`` records nearest to a vector by cosine, best first; optionally only of some files."""
         return self._vectors.whole().query(vector, count, files)
 
     def vectors(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """The stored vectors of the known ids."""
         return self._vectors.whole().vectors(ids)
 
     def ids(self) -> Iterator[str]:
-        """All ids, read in pages."""
         return self._vectors.whole().ids()
 
     def count(self) -> int:
-        """The number of records."""
         return self._vectors.whole().count()
