@@ -29,6 +29,11 @@ _USUAL: Final = 1.45
 _ICELANDIC: Final = re.compile("[ÐÝÞðýþ]")
 _NOT_ICELANDIC: Final = re.compile("[çüÇÜ]")
 _ICELANDIC_TOO: Final = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+# The letters beyond ASCII of Turkish. Those that are other letters in cp1252 are in no language together with ç and ü.
+_TURKISH: Final = frozenset("çÇğĞıİöÖşŞüÜâÂîÎûÛ")
+_ONLY_TURKISH: Final = frozenset("ğĞıİşŞ")
+# A Ukrainian letter that koi8-r has not is part of a box in it.
+_UKRAINIAN_BOX: Final = re.compile("(?<=[\u0410-\u044f])[╓╕╖╜╢╤╥╫]|[╓╕╖╜╢╤╥╫](?=[\u0410-\u044f])")
 # No letter has these on both sides.
 _AROUND_WORDS: Final = frozenset("¡¿«»\u2039\u203a\u201a„“”…§¤¨†‡•‰")
 # Symbols of Western text: those at the same place in most Windows encodings, and others in prices, fractions, sums and
@@ -67,12 +72,29 @@ def legacy_encoding(data: bytes) -> str | None:
     sample = _sample(data)
     if _western_symbols(data, sample):
         return _WESTERN
+    if _is_turkish(sample) and decodes(data, "cp1254"):
+        return "cp1254"
     likely: dict[str, float] = {}
     for size in _sizes(sample):
         for encoding, score in _likely(sample[:size]):
             likely[encoding] = max(score, likely.get(encoding, score))
     ranked = sorted(likely, key=lambda encoding: (-likely[encoding], ENCODINGS.index(encoding)))
-    return next((encoding for encoding in ranked if decodes(data, encoding)), None)
+    best = next((encoding for encoding in ranked if decodes(data, encoding)), None)
+    return "koi8-u" if best == "koi8-r" and _UKRAINIAN_BOX.search(sample.decode("koi8-r")) else best
+
+
+def _is_turkish(sample: bytes) -> bool:
+    """Whether a text has letters of Turkish in cp1254, and no others beyond ASCII, among as many plain ones."""
+    text = sample.decode("cp1254", "replace")
+    beyond = [one for one in text if not one.isascii() and one.isalpha()]
+    found = set(beyond)
+    return (
+        found <= _TURKISH
+        and not found.isdisjoint(_ONLY_TURKISH)
+        and not found.isdisjoint("çÇüÜ")
+        and "\ufffd" not in text
+        and sum(one.isascii() and one.isalpha() for one in text) >= len(beyond)
+    )
 
 
 def _sizes(sample: bytes) -> Sequence[int]:
@@ -143,6 +165,8 @@ def _oddity(text: str) -> int:
 def _odd_within(before: str, one: str, after: str) -> bool:
     if one.isascii() or not before.isalpha():
         return False
+    if one == "\u00b7" and after.isalpha():
+        return before not in "lL"  # Catalan has it between two of them
     return (one.isupper() and after.islower()) or (one in _AROUND_WORDS and after.isalpha())
 
 

@@ -213,6 +213,26 @@ def test_characters_without_a_meaning_rule_an_encoding_out() -> None:
     assert legacy_encoding("สวัสดีชาวโลก".encode("cp874")) == "cp874"
 
 
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        ("çiğ köfte", "cp1254"),
+        ("ağaç", "cp1254"),
+        ("güneş ışığı", "cp1254"),
+        ("Það er gott veður", "cp1252"),
+        ("þú ert með öl", "cp1252"),
+        ("Привіт світе", "koi8-u"),
+        ("Їжак біжить додому", "koi8-u"),
+        ("Привет, мир", "koi8-r"),
+        ("Grüße aus Köln", "cp850"),
+        ("Müller grüßt", "cp850"),
+    ],
+)
+def test_letters_of_few_languages(line: str, encoding: str) -> None:
+    """Turkish and Icelandic letters have the same places, as have Ukrainian letters and boxes."""
+    assert legacy_encoding(line.encode(encoding)) == encoding
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_long_text_is_read_in_its_encoding(encoding: str) -> None:
     """Where the sample ends within a line, and within a character, too."""
