@@ -26,7 +26,7 @@ Count = Annotated[int, Meta(ge=1)]
 Cosine = Annotated[float, Meta(ge=-1.0, le=1.0)]
 
 
-class Folders(Struct, frozen=True, forbid_unknown_fields=True):
+class Folders(Struct, frozen=True):
     """Which files belong."""
 
     paths: Annotated[
@@ -70,7 +70,7 @@ class Folders(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 10.0
 
 
-class Chunk(Struct, frozen=True, forbid_unknown_fields=True):
+class Chunk(Struct, frozen=True):
     """How documents are split into passages."""
 
     max_tokens: Annotated[
@@ -83,7 +83,7 @@ class Chunk(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 256
 
 
-class Documents(Struct, frozen=True, forbid_unknown_fields=True):
+class Documents(Struct, frozen=True):
     """Documents that are not plain text: PDF, Office, web pages, e-books, mails, notebooks."""
 
     max_file_mb: Annotated[
@@ -113,7 +113,7 @@ class Documents(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 600.0
 
 
-class Embed(Struct, frozen=True, forbid_unknown_fields=True):
+class Embed(Struct, frozen=True):
     """The embedding model."""
 
     model: Annotated[
@@ -167,7 +167,7 @@ class Embed(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1_000_000
 
 
-class Store(Struct, frozen=True, forbid_unknown_fields=True):
+class Store(Struct, frozen=True):
     """Where the index is kept."""
 
     path: Annotated[
@@ -215,7 +215,7 @@ class Store(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Search(Struct, frozen=True, forbid_unknown_fields=True):
+class Search(Struct, frozen=True):
     """How questions are answered."""
 
     limit: Annotated[Count, Meta(description="How many hits are shown.")] = 10
@@ -278,7 +278,7 @@ class Search(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Answering(Struct, frozen=True, forbid_unknown_fields=True):
+class Answering(Struct, frozen=True):
     """How kb ask answers."""
 
     mode: Annotated[Mode, Meta(description="What orders the passages in which an answer is looked for.")] = Mode.HYBRID
@@ -314,7 +314,7 @@ class Answering(Struct, frozen=True, forbid_unknown_fields=True):
         return replace(search.defaults(), mode=self.mode, limit=ANSWER_HITS)
 
 
-class Note(Struct, frozen=True, forbid_unknown_fields=True):
+class Note(Struct, frozen=True):
     """What kb note writes."""
 
     folder: Annotated[
@@ -327,7 +327,7 @@ class Note(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class Watch(Struct, frozen=True, forbid_unknown_fields=True):
+class Watch(Struct, frozen=True):
     """How kb watch follows the folders."""
 
     polling: Annotated[
@@ -348,7 +348,7 @@ class Watch(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 10.0
 
 
-class Serve(Struct, frozen=True, forbid_unknown_fields=True):
+class Serve(Struct, frozen=True):
     """What kb watch offers to other programs."""
 
     http: Annotated[
@@ -361,7 +361,7 @@ class Serve(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True):
+class Config(Struct, frozen=True):
     """The whole configuration, as in ``config.toml``."""
 
     folders: Folders = Folders()

@@ -57,16 +57,12 @@ class Drawn(msgspec.Struct, frozen=True):
         pages: How many pages the document has.
         marked: How many rectangles are marked.
         top: Where the topmost of them begins, from 0 at the top of the page to 1.
-        width: Its width in pixels.
-        height: Its height in pixels.
     """
 
     png: str
     pages: int
     marked: int
     top: float
-    width: int
-    height: int
 
 
 def prepare() -> None:
@@ -112,14 +108,7 @@ def _drawn(document: PdfDocument, wanted: Wanted) -> Drawn:
     scale = min(_WIDTH / max(width, 1), (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
     bitmap = page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False, may_draw_forms=True)
     png = _png(bitmap.buffer, bitmap.width, bitmap.height, bitmap.stride, bitmap.n_channels)
-    return Drawn(
-        base64.b64encode(png).decode(),
-        len(document),
-        len(rectangles),
-        _top(page, rectangles),
-        bitmap.width,
-        bitmap.height,
-    )
+    return Drawn(base64.b64encode(png).decode(), len(document), len(rectangles), _top(page, rectangles))
 
 
 def _rectangles(page: PdfPage, passage: str) -> list[tuple[float, float, float, float]]:

@@ -324,7 +324,7 @@ def test_pictures_of_pages_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) 
     class Drawing:
         def extract(self, _module: str, name: str, _data: bytes) -> SimpleNamespace:
             drawn.append(msgspec.json.decode(name, type=Wanted).page)
-            picture = Drawn(base64.b64encode(bytes(1_000_000)).decode(), 9, 0, 0.0, 1, 1)
+            picture = Drawn(base64.b64encode(bytes(1_000_000)).decode(), 9, 0, 0.0)
             return SimpleNamespace(text=msgspec.json.encode(picture).decode())
 
     monkeypatch.setattr(pictures, "_new_sandbox", Drawing)

@@ -165,7 +165,6 @@ def _is_text(name: str) -> bool:
 
 
 def _in_groups(files: Sequence[KnownFile], state: MapState) -> list[list[KnownFile]]:
-    """Return the files of each group."""
     if state.map is None:
         return []
     listed: list[list[KnownFile]] = [[] for _ in state.map.clusters]
