@@ -65,8 +65,9 @@ def references(text: str) -> Iterator[Substitution]:
     """Yield the character references of XML and HTML, such as ``&#252;``, outside of CDATA."""
     if "&" not in text:
         return
-    if "<![CDATA[" in text:
-        text = _CDATA.sub(lambda found: "\0" * len(found[0]), text)
+    # Behind the last end, each beginning would be looked for an end in vain.
+    if (last := text.rfind("]]>")) >= 0:
+        text = _CDATA.sub(lambda found: "\0" * len(found[0]), text[: last + 3]) + text[last + 3 :]
     for found in _REFERENCE.finditer(text):
         if (character := unescape(found[0])) != found[0]:
             yield found.start(), found.end(), _SPACES.sub(" ", character)

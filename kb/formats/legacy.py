@@ -63,7 +63,7 @@ def prepare() -> None:
 
     for text, encoding in (("Grüße aus Köln", _WESTERN), ("Привет, как дела", "koi8-r"), ("会議は明日です", "cp932")):
         chardet.detect_all(text.encode(encoding), include_encodings=ENCODINGS)
-    for encoding in ENCODINGS:
+    for encoding in (*ENCODINGS, "koi8-u"):
         codecs.lookup(encoding)
 
 

@@ -132,6 +132,7 @@ def test_child_returns_same_document(sandbox: Sandbox, name: str) -> None:
         ("a.md", b"+++\ntitle = 'x'\ndate = 2020-01-02\n+++\nbody\n"),
         ("a.txt", "Grüße aus Köln, schöne Größe".encode("cp1252")),
         ("a.txt", "Привет, как дела сегодня".encode("koi8_r")),
+        ("a.txt", "Привіт світе, їжак".encode("koi8_u")),
         ("a.txt", "こんにちは世界、お元気ですか".encode("cp932")),
         ("a.txt", "中文文本的一个例子写给测试".encode("gb18030")),
         ("a.txt", "words in sixteen bits".encode("utf-16")),
