@@ -155,7 +155,7 @@ class KnownFile:
     Attributes:
         id: Its id, never reused.
         folder: Its watched folder.
-        path: Its path in that folder.
+        path: Its path in that folder; ``absolute_path`` is both together.
         stat: Its stat when it was read.
         content_hash: The SHA-256 of its content.
         read_ns: When it was read, in nanoseconds since the epoch.
