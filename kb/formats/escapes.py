@@ -77,10 +77,10 @@ def references(text: str) -> Iterator[Substitution]:
 
 # A backslash before a sign within a word, or before an underscore.
 _BACKSLASH: Final = re.compile(r"(?<!\\)\\(?:(?=_)|(?<=\w\\)(?=['\u2019&@.:/+*~#-]\w))")
-# Emphasis, raised and lowered signs that begin, end or stand within a word.
+# Emphasis, raised and lowered signs that begin, end or stand within a word; height*width*depth is a product.
 _EMPHASIS: Final = re.compile(
     r"(?<![\w*=\\])(?P<open>\*{1,3}|==)(?P<first>[^\W\d_]++)(?P=open)(?=[^\W\d_])"
-    r"|(?<=[^\W\d_])(?P<sign>\*{1,3})(?P<later>[^\W\d_]++)(?P=sign)(?!\*)"
+    r"|(?<=[^\W\d_])(?P<sign>\*{2,3})(?P<later>[^\W\d_]++)(?P=sign)(?!\*)"
     r"|(?<=[^\W_])(?P<mark>[~^])(?P<small>[0-9]{1,4}|(?<=[0-9]\^)(?:st|nd|rd|th))(?P=mark)(?![~^])"
 )
 _TAG: Final = re.compile(
@@ -89,9 +89,9 @@ _TAG: Final = re.compile(
     re.IGNORECASE,
 )
 
-# A link that is the beginning or the end of a word: its name, else its target.
+# A link that is the beginning or the end of a word: its name, else its target. Without a plural s it is a word itself.
 _LINKED: Final = re.compile(
-    r"(?<![\w!])\[\[(?:[^\[\]|\n]{1,200}\|)?(?P<first>[^\W_]{1,100})\]\](?=[^\W_])"
+    r"(?<![\w!])\[\[(?:[^\[\]|\n]{1,200}\|)?(?P<first>[^\W_]{1,100})\]\](?=[^\W_]{3})"
     r"|(?<=[^\W_])\[\[(?:[^\[\]|\n]{1,200}\|)?(?P<later>[^\W_]{1,100})\]\]"
 )
 

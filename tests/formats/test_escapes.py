@@ -38,7 +38,7 @@ def embedded(name: str, text: str) -> str:
         ("a.md", "Stra&szlig;e, T&#246;pfer&nbsp;Q&amp;A `&uuml;`", "Straße, Töpfer Q&A `&uuml;`"),
         ("a.md", "snake\\_case, don\\'t, self\\-made, \\_x, a\\\\_b", "snake_case, don't, self-made, _x, a\\\\_b"),
         ("a.md", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`", "1\\. C:\\new\\dir \\* $a\\,b\\\\c$ `a\\_b`"),
-        ("a.md", "**W**orld un*believ*able 中**文**字", "World unbelievable 中文字"),
+        ("a.md", "**W**orld un**believ**able 中**文**字 a*b*c", "World unbelievable 中文字 a*b*c"),
         ("a.md", "**bold** *it*, 2*3*4, x **a** b `**W**orld`", "**bold** *it*, 2*3*4, x **a** b `**W**orld`"),
         ("a.md", "H~2~O and x^2^, 19^th^ ~~gone~~ a~b x^n^", "H2O and x2, 19th ~~gone~~ a~b x^n^"),
         (
@@ -46,7 +46,7 @@ def embedded(name: str, text: str) -> str:
             "<b>W</b>orld CO<sub>2</sub> x <b>y</b> note<sup>1</sup>",
             "<b>World CO2 x <b>y</b> note<sup>1</sup>",
         ),
-        ("a.md", "==M==ark [[Haus]]tür bi[[x|ke]] a == b == c [[x]] y", "Mark Haustür bike a == b == c [[x]] y"),
+        ("a.md", "==M==ark [[Haus]]tür bi[[x|ke]] [[dog]]s a == b == c", "Mark Haustür bike [[dog]]s a == b == c"),
         ("a.toml", 'a = """\nM\\u00fchle "x" \\\n  y"""', 'a = """\nMühle "x" y"""'),
         ("a.canvas", '{"nodes":[{"id":"1","type":"text","text":"**W**orld &uuml; `**a**b`"}]}', "World ü `**a**b`"),
         ("a.md", "```\n**W**orld &uuml;\n```", "```\n**W**orld &uuml;\n```"),
