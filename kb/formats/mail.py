@@ -116,7 +116,8 @@ def _undeclared(raw: str, charset: str) -> str:
         return text
     try:
         return "".join(
-            part.decode(label or "utf-8", "replace") if isinstance(part, bytes) else part
+            # Python gives what is not encoded in an encoding of its own.
+            part.decode(label or "raw-unicode-escape", "replace") if isinstance(part, bytes) else part
             for part, label in decode_header(text)
         )
     except (ValueError, LookupError):
@@ -157,6 +158,8 @@ _NO_PROSE: Final = frozenset({"calendar", "css", "directory", "rfc822-headers", 
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
 _CARDS: Final = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 _DIGITS: Final = 12
+# A boundary with a sign that it may have in quotes only.
+_BARE_BOUNDARY: Final = re.compile(rb"(\bboundary=)([^\s\";]*[=/?:()<>@,\[\]][^\s\";]*)", re.IGNORECASE)
 _STATUS: Final = re.compile("[0-9A-Fa-f]{4}")
 _EXPUNGED: Final = 0x0008
 # In bytes. A longer attachment is data or a log, and would hide its mail.
@@ -223,7 +226,12 @@ def _of_apple(data: bytes) -> bytes:
 
 
 def _parsed(data: bytes) -> EmailMessage:
-    return BytesParser(EmailMessage, policy=policy.default).parsebytes(data)
+    """Parse a mail. If it has parts that are not found, because their boundary is not quoted, quote it."""
+    parser = BytesParser(EmailMessage, policy=policy.default)
+    message = parser.parsebytes(data)
+    if any(part.get_content_maintype() == "multipart" and not part.is_multipart() for part in message.walk()):
+        return parser.parsebytes(_BARE_BOUNDARY.sub(rb'\1"\2"', data))
+    return message
 
 
 def _mail(builder: TextBuilder, message: EmailMessage, subject: str) -> None:
@@ -290,6 +298,8 @@ def _texts(part: MIMEPart, body: MIMEPart | None, charset: str) -> Iterator[Piec
         if part is body or (_is_prose(part) and (not part.get_filename() or _size(part) <= _LONGEST_ATTACHMENT)):
             text = _content(part, charset)
             yield from parsed(text).pieces if kind == "text/html" else [_plain(text)]
+        elif part.get_content_maintype() == "multipart":
+            yield _plain(_content(part, charset))  # its parts cannot be told apart
     elif kind == "message/rfc822":
         for inner in _parts(part):
             yield _plain(_headers(inner, ("Subject", *_HEADERS)))

@@ -185,3 +185,27 @@ def test_deleted_mails_of_thunderbird(status: str, is_read: bool) -> None:
     text = builder.build().text
     assert ("First." in text) == is_read
     assert "Second." in text
+
+
+@pytest.mark.parametrize("boundary", ["Apple-Mail=_1", "----=_Part_1:x", "x", '"x"', '"a=b"'])
+def test_boundary_that_should_be_quoted(boundary: str) -> None:
+    """The parts are read whether it is or not."""
+    line = "--" + boundary.strip('"')
+    body = f"{line}\nContent-Type: text/plain\n\nFirst.\n{line}\nContent-Type: text/plain\n\nSecond.\n{line}--\n"
+
+    assert text(HEAD + f"Content-Type: multipart/mixed; boundary={boundary}\n\n{body}".encode()) == "First. / Second."
+
+
+def test_parts_without_a_boundary_are_text() -> None:
+    """What cannot be told apart is read as it stands."""
+    assert text(HEAD + b"Content-Type: multipart/mixed\n\nAll of it.\n") == "All of it."
+    assert text(HEAD + b"Content-Type: multipart/mixed; boundary=x\n\n--y\n\nAll of it.\n") == "--y / All of it."
+
+
+def test_encoded_words_between_others_in_a_subject() -> None:
+    """The others may be in UTF-8 without saying so."""
+    head = "From: a@b.c\nSubject: Rück =?utf-8?B?ZnLDvGg=?= im März, 日本\n\nText.\n"
+    builder = TextBuilder(2_000_000)
+    extract("x.eml", head.encode(), builder, Limits())
+
+    assert builder.build().title == "Rück früh im März, 日本"
