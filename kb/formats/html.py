@@ -101,7 +101,8 @@ def parsed(html: str) -> Page:
     return page
 
 
-_BOLD: Final = ("b", "strong")
+_BOLD: Final = frozenset({"b", "strong"})
+_BOLD_STYLE: Final = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)\b", re.IGNORECASE)
 # In characters and rows. A cell over several rows is repeated in them if it is a value.
 _LONGEST_REPEATED: Final = 300
 _MOST_ROWS: Final = 1_000
@@ -157,6 +158,7 @@ class _Element(NamedTuple):
     hidden: bool
     main: bool
     link: bool
+    bold: bool
 
 
 def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
@@ -189,7 +191,7 @@ class Page(HTMLParser):
         self._open: list[_Element] = []
         # The number of open elements by name, so that deep nesting is searched only if there is something to find.
         self._count: Counter[str] = Counter()
-        self._hidden = self._main = self._link = self._pre = 0
+        self._hidden = self._main = self._link = self._pre = self._bold = 0
         self._words: list[str] = []
         self._tables: list[_Table] = []
         self._table_count = 0
@@ -198,8 +200,8 @@ class Page(HTMLParser):
         self._cell: list[str] = []
         # The column of the open cell, and the rows that it covers.
         self._at = (0, 1)
-        # Whether the open row has a cell that is not a header.
-        self._values = False
+        # Whether the open cell is not a header, and whether the open row has such a cell with text.
+        self._is_value = self._values = False
         # Ruby readings, which are put after the text of their piece.
         self._readings: list[str] = []
         self._linked_length = self._text_length = self._bold_length = 0
@@ -228,14 +230,15 @@ class Page(HTMLParser):
             self._say(" ")  # the mark of a note is not part of the word before it
         main = tag in {"main", "article"} or values.get("role") == "main"
         link = tag == "a" and "href" in values
-        self._open.append(_Element(tag, hidden, main, link))
+        bold = tag in _BOLD or _BOLD_STYLE.search(values.get("style", "")) is not None
+        self._open.append(_Element(tag, hidden, main, link, bold))
         self._count[tag] += 1
         self._hidden += hidden
         self._main += main
         self._link += link
+        self._bold += bold
         self._pre += tag == "pre"
         self._heading = _HEADINGS.get(tag, self._heading)
-        self._values |= tag == "td" and not self._count["thead"]
         self._begin(tag, values)
 
     def _begin(self, tag: str, values: Mapping[str, str]) -> None:
@@ -245,6 +248,7 @@ class Page(HTMLParser):
             self._tables.append(_Table(self._table_count))
         elif tag in _CELLS and self._tables:
             self._at = self._tables[-1].place(values)
+            self._is_value = tag == "td" and not self._count["thead"]
         elif tag == "li":
             self._bullet = "- "
         elif tag == "ruby" and not self._hidden:
@@ -287,7 +291,7 @@ class Page(HTMLParser):
         length = len(data.strip())
         self._text_length += length
         self._linked_length += length if self._link else 0
-        self._bold_length += length if any(self._count[name] for name in _BOLD) else 0
+        self._bold_length += length if self._bold else 0
         self._words.append(data if self._pre else _SPACES.sub(" ", data))
 
     def close(self) -> None:
@@ -344,7 +348,7 @@ class Page(HTMLParser):
 
     def _end(self) -> None:
         """Close the innermost open element."""
-        name, hidden, main, link = self._open[-1]
+        name, hidden, main, link, bold = self._open[-1]
         if name in _PIECES and self._hidden == hidden:
             self.flush()
         if name in _CELLS:
@@ -362,6 +366,7 @@ class Page(HTMLParser):
         self._hidden -= hidden
         self._main -= main
         self._link -= link
+        self._bold -= bold
         self._pre -= name == "pre"
         if name in _HEADINGS:
             self._heading = 0
@@ -386,6 +391,7 @@ class Page(HTMLParser):
 
     def _end_cell(self) -> None:
         """Add the open cell to its row. Paragraphs of prose in a cell that is layout become pieces of their own."""
+        self._values |= self._is_value and bool(self._cell)
         if len(self._cell) > 1 and sum(map(len, self._cell)) >= _PROSE:
             paragraphs, self._cell = self._cell, []
             self._end_row()
@@ -399,6 +405,7 @@ class Page(HTMLParser):
 
     def _end_row(self) -> None:
         """End the open row, including its open cell."""
+        self._values |= self._is_value and bool(self._cell)
         if cells := self._cells + [(self._at[0], text) for text in self._cell]:
             table = self._tables[-1] if self._tables else None
             is_bold = table is not None and not table.rows and 0 < self._text_length == self._bold_length

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from kb.formats.escapes import markdown_escapes
-from kb.formats.markup import Outline, one_line
+from kb.formats.markup import Outline, in_order, one_line, rst_columns
 from kb.records import Block, Heading, LineContext, Link, Name
 
 if TYPE_CHECKING:
@@ -427,7 +427,7 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
         names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
         substitutions=tuple(sorted((*ruby_substitutions(text, blocks), *_escapes(text, lines, blocks, first_line)))),
-        context=tuple(_context(tokens, lines, first_line)),
+        context=in_order([*_context(tokens, lines, first_line), *_grid_columns(lines, first_line, blocks)]),
     )
 
 
@@ -528,6 +528,17 @@ def _context(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> 
         text = one_line(_ITEM_SIGN.sub("", lines[first - 1]))
         if below <= last and text:
             yield LineContext(below, last, text)
+
+
+def _grid_columns(lines: Sequence[str], first_line: int, blocks: Sequence[Block]) -> Iterator[LineContext]:
+    """Yield the header rows of grid tables, which Pandoc reads as reStructuredText does."""
+    if not any(line.startswith("+=") for line in lines):
+        return
+    code = {line - 1 for one in blocks if one.kind == "code" for line in range(one.first_line, one.last_line + 1)}
+    for one in rst_columns(lines, first_line - 1, code):
+        # Other tables of reStructuredText are none of Markdown.
+        if lines[one.first_line - 3].startswith("+-"):
+            yield replace(one, text=one_line(one.text))
 
 
 def _table_end(html: str, start: int) -> int:

@@ -72,6 +72,7 @@ TABLES = {
     "tabular.tex": in_latex("tabular", "Bird & \\textbf{Wing span} & Nest \\\\ \\hline\n"),
     "rules.tex": in_latex("tabularx", "\\toprule % herons\n  Bird & Wing~span & Nest \\\\[2pt]\n\\midrule\n"),
     "pages.tex": in_latex("longtable", "\\caption{x}\\\\\n\\hline\nBird & Wing span & Nest\\\\\n\\endhead\n"),
+    "grid.md": grid(),
     "html.md": marked_up("<tr><th>Bird</th>\n  <th>Wing <b>span</b></th><th>Nest</th></tr>\n"),
     "head.md": marked_up("<thead>\n<tr><th scope=col>Bird<th>Wing span<th>Nest</tr></thead><tbody>\n"),
 }  # fmt: skip
@@ -114,6 +115,8 @@ def test_header_row_is_context_of_table(name: str) -> None:
         ("a.tex", "\\begin{tabular}{ll}\na & b \\\\ \\hline\n\\end{tabular}\n"),
         ("a.md", "<table>\n<tr><td>a</td></tr>\n<tr><td>b</td></tr>\n</table>\n"),
         ("a.md", "<table>\n<tr><th>a</th></tr></table>\n"),
+        ("a.md", "==  ==\na   b\n==  ==\nc   d\n==  ==\n\n+=\n"),
+        ("a.md", "```\n+---+---+\n| a | b |\n+===+===+\n| c | d |\n+---+---+\n```\n"),
     ],
 )
 def test_table_without_header_has_no_context(name: str, text: str) -> None:

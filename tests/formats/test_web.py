@@ -213,6 +213,13 @@ def test_header_row_is_context_of_rows() -> None:
         ("<tr><th>Article<th colspan=2>Price</tr><tr><th>No.<th>net</tr>", [(3, 5, "Article | Price | No. | net")]),
         ("<tr><th rowspan=2>Article<th>Price</tr><tr><th>net</tr>", [(3, 5, "Article | Price | Article | net")]),
         ("<tr><td><b>Article</b><td>Price</tr>", []),
+        (
+            "<tr><td style='font-weight: 700'>Article<td><p style='font-weight:bold'>Price</p></tr>",
+            [(2, 4, "Article | Price")],
+        ),
+        ("<tr><td style='font-weight:400'>Article<td>Price</tr>", []),
+        ("<tr><td><th>Net<th>Gross</tr>", [(2, 4, "Net | Gross")]),
+        ("<tr><td>2024<th>Net<th>Gross</tr>", []),
     ],
 )
 def test_header_rows_without_header_cells(head: str, said: list[tuple[int, int, str]]) -> None:
