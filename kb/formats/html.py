@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kb.formats.builder import alternative_text, line
 from kb.formats.charset import decoded, named, prepare
-from kb.formats.dates import iso_date
+from kb.formats.dates import day_of, iso_date
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ _ENDS: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
 # In characters. Several paragraphs of at least this length in one cell are prose, not a value.
 _PROSE: Final = 200
 _TEX: Final = frozenset({"application/x-tex", "application/x-latex", "tex", "latex"})
-_DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished"})
+_DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished", "created"})
 _SPACES: Final = re.compile(r"[ \t\n\r\f]+")
 
 
@@ -449,7 +449,7 @@ _SHORT: Final = 60
 def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
     """Add the main text of a page to the builder."""
     page = parsed(decoded(data, named(data)))
-    builder.set_properties(page.title, page.author, iso_date(page.date))
+    builder.set_properties(page.title, page.author, iso_date(page.date) or day_of(page.date))
     put(page, builder)
 
 

@@ -305,3 +305,19 @@ def test_context_of_deep_lists_is_limited() -> None:
 
     assert len(found.context) <= 20
     assert found.text.count("- a") == 3_000
+
+
+@pytest.mark.parametrize(
+    ("meta", "day"),
+    [
+        ('itemprop="created" content="20240506T101112Z"', "2024-05-06"),
+        ('property="article:published_time" content="2024-05-06T10:11:12Z"', "2024-05-06"),
+        ('name="created" content="May"', ""),
+    ],
+)
+def test_day_of_a_page(meta: str, day: str) -> None:
+    """As publishers write it, and as Evernote exports it."""
+    builder = TextBuilder(1_000_000)
+    extract("x.html", f"<title>t</title><meta {meta}><p>Quince</p>".encode(), builder, Limits())
+
+    assert builder.build().date == day
