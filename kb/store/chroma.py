@@ -35,13 +35,21 @@ ID_PAGE: Final = 2_000
 # SQLite allows 32,766 values in a statement; fewer pages are faster.
 FILE_PAGE: Final = 10_000
 DETAIL_LENGTH: Final = 300
-# One record of so many is visited at least in a search of a graph. The records that a graph search misses are those of
-# clusters that it does not come to, and with as many links, the more clusters there are the more of it has to be
-# visited: measured in docs/scale.md.
-VISITED_SHARE: Final = 1_000
 
 Item = TypeVar("Item")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# All of the ten nearest were found, for 2,000 questions over 100,000 records with this many visited, for 200 over a
+# million with a hundred times as many: see docs/scale.md. What is missed are clusters that the search does not come to.
+_VISITED_OF_100_000: Final = 80
+_MOST_VISITED: Final = 8_000
+
+
+def least_visited(size: int) -> int:
+    """Return how many records of a graph of so many have to be visited to find the nearest.
+
+    More of them than ``_MOST_VISITED`` take longer than a tenth of a second.
+    """
+    return min(_VISITED_OF_100_000 * size**2 // 100_000**2, _MOST_VISITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,13 @@ class Limits:
         results: The most records that one call returns.
         label_bytes: The longest label in UTF-8; longer ones are cut.
         texts: Whether the text of a passage is kept beside its vector, for other programs. kb never reads it.
-        visited_share: One record of so many is visited at least in a search, however few are asked for; 0 for no such
-            bound.
+        visited: Returns how many records are visited at least in a search of so many, however few are asked for.
     """
 
     results: int = sys.maxsize
     label_bytes: int = sys.maxsize
     texts: bool = True
-    visited_share: int = 0
+    visited: Callable[[int], int] = lambda _: 0
 
 
 class ChromaIndex:
@@ -194,10 +201,7 @@ class ChromaIndex:
 
         ChromaDB visits as many as it returns, or as its collection says, which it reads only when it is opened.
         """
-        if not self._limits.visited_share:
-            return 0
-        size = self.count() if self._size is None else self._size
-        return size // self._limits.visited_share
+        return self._limits.visited(self.count() if self._size is None else self._size)
 
     def _gathered(self, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of records in their order: those at hand, and from the index those that are not.

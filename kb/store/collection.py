@@ -21,7 +21,7 @@ FORMAT: Final = 1
 FINGERPRINT_KEY: Final = "kb_fingerprint"
 DIMENSION_KEY: Final = "kb_dimension"
 # With 100,000 clustered vectors of 384 numbers, recall@10 of 400 candidates is 1.000 here, as with twice the links.
-# Larger collections are searched further by asking for more (kb.store.chroma.VISITED_SHARE): ChromaDB takes another
+# Larger collections are searched further by asking for more (kb.store.chroma.least_visited): ChromaDB takes another
 # ef_search over only when the collection is opened again.
 # The graph is persisted every 1,000 writes: less often slows down each start, more often risks more torn files.
 HNSW: Final[Mapping[str, str | int]] = {

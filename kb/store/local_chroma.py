@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import StoreBusy, StoreDamaged, StoreError
 from kb.own_files import disk_full, forbidden, no_memory, store_error_for
-from kb.store.chroma import VISITED_SHARE, ChromaIndex, Limits, Pace, short
+from kb.store.chroma import ChromaIndex, Limits, Pace, least_visited, short
 from kb.store.collection import FORMAT_KEY, HNSW, Place, check_model, check_origin, make_collection
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _checked(client: Any, collection: Any | None, directory: str, pace: Pace) ->
         f"the vector index in {directory}",
         partial(translated_errors, directory),
         pace=pace,
-        limits=Limits(visited_share=VISITED_SHARE),
+        limits=Limits(visited=least_visited),
     )
 
 

@@ -30,7 +30,7 @@ from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
 from kb.store import collection, local_chroma
-from kb.store.chroma import ChromaIndex, best, visible
+from kb.store.chroma import ChromaIndex, best, least_visited, visible
 from kb.store.local_chroma import translate, translated_errors
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ def test_the_nearest_come_first_with_their_vectors(index: ChromaIndex) -> None:
     np.testing.assert_allclose(found.vectors, vectors[exact], atol=1e-6)
 
 
+def test_more_is_visited_in_a_larger_graph() -> None:
+    """With ten times the records a hundred times as much, up to a bound; a small graph needs no more than is asked."""
+    assert [least_visited(size) for size in (0, 10_000, 100_000, 1_000_000, 3_000_000)] == [0, 0, 80, 8_000, 8_000]
+
+
 def test_a_share_of_the_records_is_visited_in_every_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph search for a few records misses clusters that a longer one comes to, however the store was made."""
     monkeypatch.setattr(collection, "HNSW", {**collection.HNSW, "max_neighbors": 3, "ef_search": 1})
@@ -143,7 +148,7 @@ def test_a_share_of_the_records_is_visited_in_every_search(tmp_path: Path, monke
     index.upsert(records)
     few = found(index)
     index.close()
-    monkeypatch.setattr(local_chroma, "VISITED_SHARE", 5)
+    monkeypatch.setattr(local_chroma, "least_visited", lambda size: size // 5)
     index = open_index(tmp_path / "store")
     many = found(index)
 
@@ -156,8 +161,10 @@ def test_a_share_of_the_records_is_visited_in_every_search(tmp_path: Path, monke
     index.close()
 
 
-def test_the_share_follows_the_number_of_records(index: ChromaIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_visited_follows_the_number_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted once, and followed as records are written, so that a question does not count them."""
+    monkeypatch.setattr(local_chroma, "least_visited", lambda size: size // 1_000)
+    index = open_index(tmp_path / "store")
     index.upsert(make_records(unit_vectors(3_000)))
     asked: list[int] = []
     counts: list[int] = []
@@ -182,6 +189,7 @@ def test_the_share_follows_the_number_of_records(index: ChromaIndex, monkeypatch
 
     assert asked == [3, 5, 4]
     assert counts == [3_000]
+    index.close()
 
 
 def test_more_may_be_requested_than_there_are(index: ChromaIndex) -> None:
