@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
@@ -157,8 +156,12 @@ _JOINED: Final = re.compile(
     r"(?P<before>\\ )?(?::[a-z]{1,20}:`(?P<role>[^`\s]{1,100})`|(?P<sign>\*{1,2})(?P<word>[^*\s]{1,100})(?P=sign))"
     r"(?P<after>\\ )?|\\(?P<escaped>['_*|-])"
 )
-_ENTITY: Final = re.compile(r"\\(?P<name>[A-Za-z]{2,30}[0-9]{0,2})(?:\{\}|(?![A-Za-z]))")
-_SMALL: Final = re.compile(r"(?<![\\\w])(?P<word>[^\W_]{1,30})[_^]\{(?P<small>[0-9]{1,4})\}")
+# Names of letters alone: ``cdot`` is a sign in Org, and a letter in HTML.
+_ENTITY: Final = re.compile(
+    r"\\(?P<name>[A-Za-z](?:acute|grave|circ|uml|tilde|cedil|ring|caron|slash|breve|macr|ogon)|(?:AE|ae|OE|oe|sz)lig"
+    r"|eth|ETH|thorn|THORN)(?:\{\}|(?![A-Za-z]))"
+)
+_SMALL: Final = re.compile(r"(?<![\\\w])(?P<word>(?=[0-9]{0,30}[^\W\d_])[^\W_]{1,30})[_^]\{(?P<small>[0-9]{1,4})\}")
 _BEFORE_LETTER: Final = re.compile("(?P<sign>[*/_+~=])(?P<word>[^\\W_]{1,100})(?P=sign)\u200b(?=\\w)")
 
 
@@ -184,13 +187,12 @@ def rst_escapes(line: str) -> Iterator[Substitution]:
 
 def org_escapes(line: str) -> Iterator[Substitution]:
     r"""Yield letters of a line of Org written as ``\uuml{}``, and marked, raised and lowered parts of words."""
-    if "\\" in line:
-        for found in _ENTITY.finditer(line):
-            # Signs of formulas stay commands.
-            character = unescape(f"&{found['name']};")
-            if len(character) == 1 and character.isalpha() and unicodedata.name(character).startswith("LATIN"):
-                yield found.start(), found.end(), character
-    yield from ((one.start(), one.end(), one["word"] + one["small"]) for one in _SMALL.finditer(line))
+    for found in _ENTITY.finditer(line):
+        if len(character := unescape(f"&{found['name']};")) == 1:
+            yield found.start(), found.end(), character
+    # In a formula it is an index or a power.
+    if not {"\\", "$"} & {*_ENTITY.sub("", line)}:
+        yield from ((one.start(), one.end(), one["word"] + one["small"]) for one in _SMALL.finditer(line))
     yield from ((one.start(), one.end(), one["word"]) for one in _BEFORE_LETTER.finditer(line))
 
 

@@ -60,6 +60,8 @@ def embedded(name: str, text: str) -> str:
         ("a.rst", "*bold* :ref:`x` a\\b \\\\", "*bold* :ref:`x` a\\b \\\\"),
         ("a.rst", "::\n\n  *W*\\ orld", "::\n\n  *W*\\ orld"),
         ("a.org", "H_{2}O stra\\szlig{}e na\\iuml{}ve *b*\u200bold \\Auml pfel", "H2O straße naïve bold Ä pfel"),
+        ("a.org", "$g(\\cdot) = x_{1}$, 10^{12} and \\(y_{2}\\)", "$g(\\cdot) = x_{1}$, 10^{12} and \\(y_{2}\\)"),
+        ("a.org", "\\imath \\dot x \\Zslash", "\\imath \\dot x \\Zslash"),
         ("a.org", "\\alpha \\sum_{i} \\frac \\nosuch", "\\alpha \\sum_{i} \\frac \\nosuch"),
         ("a.tex", "\\emph{W}orld un\\textbf{bel}able H$_2$O, C$_{60}$", "World unbelable H2O, C60"),
         (
