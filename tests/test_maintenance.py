@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kb.app import LocalKnowledgeBase
+from kb.store.local_vectors import LocalVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,10 +37,11 @@ def test_stopped_run_takes_no_measurements(embedding: dict[str, Any], *, left: b
     assert done == [True] * measured
 
 
+@pytest.mark.parametrize("lost", [False, True])
 def test_a_run_embeds_what_a_new_index_lacks(
-    open_kb: Callable[..., LocalKnowledgeBase], notes: Path, monkeypatch: pytest.MonkeyPatch
+    open_kb: Callable[..., LocalKnowledgeBase], notes: Path, monkeypatch: pytest.MonkeyPatch, *, lost: bool
 ) -> None:
-    """A vector that the cache has dropped is computed by the run that makes the index anew, not by the next one."""
+    """What cache and old index have lost is computed by the run that makes the index anew, not by the next one."""
     monkeypatch.setattr("kb.indexing.rebuild.MAX_DELETED", 0)
     kb = open_kb(notes, warn=lambda _: None)
     kb.index()
@@ -49,8 +51,10 @@ def test_a_run_embeds_what_a_new_index_lacks(
     (notes / "passing.md").unlink()
     cache: Any = kb._container.cache
     cache._database.connection.execute("DELETE FROM entries")
+    if lost:
+        monkeypatch.setattr(LocalVectors, "_vectors", lambda *_: {})
 
     report = kb.index()
 
-    assert (report.removed, report.embedded, report.unembedded) == (1, total, 0)
+    assert (report.removed, report.embedded, report.unembedded) == (1, total if lost else 0, 0)
     assert kb.check().differences == ()
