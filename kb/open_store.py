@@ -27,16 +27,13 @@ from kb.search.links import LinkResolver
 from kb.search.search import Searcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterator
 
     from kb.config import Settings
     from kb.embedding.cache import CachedQueryEmbedder, ClosableCache
     from kb.embedding.encoder import Encoder
     from kb.indexing.plan import Comparison
-    from kb.ports import Files, Nearest, Reader, VectorIndex
+    from kb.ports import Files, KnownVectors, Nearest, Reader, VectorIndex
     from kb.records import Failure, Missing
     from kb.search.exact import ExactIndex
     from kb.search.priority import QueryPriority
@@ -549,7 +546,7 @@ class _Source:
         self,
         index: VectorIndex,
         should_stop: Callable[[], bool],
-        previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]],
+        previous: KnownVectors,
     ) -> None:
         """Fill a new index from catalog and cache, and from the one before; what is in none is left to the next run."""
         fingerprint = self._environment.embedder.get().fingerprint

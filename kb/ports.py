@@ -6,7 +6,7 @@ and ``kb.testing`` has fakes that pass the same contract tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -61,6 +61,9 @@ if TYPE_CHECKING:
         Unmatched,
         VectorRecord,
     )
+
+    KnownVectors: TypeAlias = Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]]
+    """Returns the vectors of some ids, of those that it has."""
 
 
 class Files(Protocol):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kb.ports import Catalog, VectorCache, VectorIndex
+    from kb.ports import Catalog, KnownVectors, VectorCache, VectorIndex
     from kb.records import StoredPassage, VectorRecord
 
 _PAGE: Final = 1000
@@ -33,7 +33,7 @@ def refill(
     fingerprint: str,
     should_stop: Callable[[], bool] = lambda: False,
     *,
-    previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]] = lambda _: {},
+    previous: KnownVectors = lambda _: {},
 ) -> tuple[int, list[int]]:
     """Write every passage whose vector is known into a new, empty vector index.
 

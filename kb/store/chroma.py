@@ -9,7 +9,7 @@ import itertools
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kb.ports import KnownVectors
     from kb.records import VectorRecord
-
-    Known: TypeAlias = Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]]
 
 # ChromaDB merges labels when a record is written again, so every record has exactly these.
 LABELS: Final = frozenset({"file", "path", "heading"})
@@ -105,7 +104,7 @@ class ChromaIndex:
         *,
         pace: Pace,
         limits: Limits = Limits(),
-        known: Known | None = None,
+        known: KnownVectors | None = None,
     ) -> None:
         self._pace = pace
         self._limits = limits

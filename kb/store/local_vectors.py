@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from kb.ports import VectorIndex
+    from kb.ports import KnownVectors, VectorIndex
     from kb.store.generations import Generations
     from kb.store.vectors import ClosableIndex
 
@@ -48,7 +48,7 @@ class GenerationSource(Protocol):
         self,
         index: VectorIndex,
         should_stop: Callable[[], bool],
-        previous: Callable[[Sequence[str]], dict[str, NDArray[np.float32]]],
+        previous: KnownVectors,
     ) -> None:
         """Fill a new, empty index from catalog and cache, or with what ``previous`` returns for ids.
 

@@ -22,7 +22,8 @@ from kb.urls import parse_url, port_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from kb.store.chroma import Known, Pace
+    from kb.ports import KnownVectors
+    from kb.store.chroma import Pace
 
 _API: Final = "/api/v2"
 _CLOUD: Final = ".trychroma.com"
@@ -159,7 +160,7 @@ class ChromaServer:
         dimension: int,
         function: object,
         pace: Pace,
-        known: Known | None = None,
+        known: KnownVectors | None = None,
     ) -> ChromaIndex:
         """Create a collection for vectors.
 
@@ -179,7 +180,7 @@ class ChromaServer:
         return self._index(made, pace, known)
 
     def open(
-        self, found: FoundCollection, *, fingerprint: str, dimension: int, pace: Pace, known: Known | None = None
+        self, found: FoundCollection, *, fingerprint: str, dimension: int, pace: Pace, known: KnownVectors | None = None
     ) -> ChromaIndex:
         """Open a collection with vectors.
 
@@ -220,7 +221,7 @@ class ChromaServer:
         if client is not None:
             client.close()
 
-    def _index(self, collection: Any, pace: Pace, known: Known | None) -> ChromaIndex:  # noqa: ANN401 - naming chromadb's types would import it
+    def _index(self, collection: Any, pace: Pace, known: KnownVectors | None) -> ChromaIndex:  # noqa: ANN401 - naming chromadb's types would import it
         name = f"the vector index at {self.address.url}"
         return ChromaIndex(None, collection, name, self._translated, pace=pace, limits=self.address.limits, known=known)
 
