@@ -177,9 +177,7 @@ class Session:
 
     def command(self, *words: str) -> str:
         """A command line of kb with the global options that were typed, so that it means the same configuration."""
-        file = ["--config", self.config_file] if self.config_file and not self.found else []
-        values = [word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}")]
-        return sanitize(shell.join(["kb", *file, *values, *words]))
+        return sanitize(shell.kb_command(words, None if self.found else self.config_file, self.overrides))
 
     def open(self) -> Knowledge:
         """The knowledge base of this configuration.

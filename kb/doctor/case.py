@@ -104,9 +104,7 @@ class Case:
 
     def command(self, *words: str) -> str:
         """A command line of kb with the options that were typed, so that it means the same configuration."""
-        file = ["--config", self.config_file] if self.config_file and not self.found else []
-        values = [word for key, value in self.overrides.items() for word in ("-s", f"{key}={value}")]
-        return shell.join(["kb", *file, *values, *words])
+        return shell.kb_command(words, None if self.found else self.config_file, self.overrides)
 
     # The configuration.
 

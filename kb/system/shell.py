@@ -10,7 +10,7 @@ from kb.system import WINDOWS
 from kb.system.paths import in_own_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Words that PowerShell takes as they are.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./\\:+=%-]+")
@@ -29,6 +29,13 @@ def join(words: Iterable[str], *, windows: bool = WINDOWS) -> str:
     # PowerShell takes a quoted word at the beginning for a text to print.
     call = "& " if windows and quoted and quoted[0].startswith("'") else ""
     return call + " ".join(quoted)
+
+
+def kb_command(words: Iterable[str], config_file: str | None, overrides: Mapping[str, str]) -> str:
+    """A command line of kb with the options that were typed, so that it means the same configuration."""
+    file = ["--config", config_file] if config_file else []
+    values = [word for key, value in overrides.items() for word in ("-s", f"{key}={value}")]
+    return join(["kb", *file, *values, *words])
 
 
 def split(line: str, *, windows: bool = WINDOWS) -> list[str]:

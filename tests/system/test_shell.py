@@ -69,3 +69,10 @@ def test_each_remedy_has_its_command_on_either_system() -> None:
     assert shell.with_input("/my a", ["kb", "note", "-"], windows=False) == "kb note - < '/my a'"
     assert shell.with_input("C:/a", ["kb", "note", "-"], windows=True) == "Get-Content C:/a | kb note -"
     assert shell.unmount("Z:/a", windows=True) == "net use Z: /delete"
+
+
+def test_a_command_of_kb_has_the_options_that_were_typed() -> None:
+    """Copied into a shell, it means the same configuration."""
+    assert shell.kb_command(["index", "--full"], None, {}) == "kb index --full"
+    typed = shell.kb_command(["index"], "/my notes/kb.toml", {"embed.model": "a b"})
+    assert typed.replace('"', "'") == "kb --config '/my notes/kb.toml' -s 'embed.model=a b' index"
