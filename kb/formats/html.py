@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kb.formats.builder import alternative_text, line
 from kb.formats.charset import decoded, named, prepare
 from kb.formats.dates import day_of, iso_date
+from kb.formats.hidden import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -94,8 +95,15 @@ class Piece(NamedTuple):
 
 
 def parsed(html: str) -> Page:
-    """Parse a page."""
-    page = Page()
+    """Parse a page. Where scripts show what is most of it, nothing of it is hidden by style."""
+    hidden = Hidden(html)
+    page = _parsed(html, hidden)
+    seen = sum(len(piece.text) for piece in page.pieces)
+    return _parsed(html, None) if hidden.has_scripts and page.hidden_length > seen else page
+
+
+def _parsed(html: str, hidden: Hidden | None) -> Page:
+    page = Page(hidden)
     page.feed(html)
     page.close()
     return page
@@ -156,21 +164,21 @@ class _Element(NamedTuple):
 
     name: str
     hidden: bool
+    concealed: bool
     main: bool
     link: bool
     bold: bool
 
 
-def _is_hidden(tag: str, values: Mapping[str, str], *, main: bool) -> bool:
+def _is_left_out(tag: str, values: Mapping[str, str], *, main: bool, heading: bool) -> bool:
+    """Whether an element is no text of the page, such as a script or a menu."""
     role = values.get("role")
-    # The content of a template is not shown, unless it is the shadow root of its parent.
-    shadow = tag == "template" and values.keys() & _SHADOW_ROOTS
+    # The content of a template is not shown, unless it is the shadow root of its parent; a heading may be a button.
+    shown = (tag == "template" and values.keys() & _SHADOW_ROOTS) or (tag == "button" and heading)
     return (
-        (tag in _UNSEEN and not shadow)
+        (tag in _UNSEEN and not shown)
         or (tag in _MENUS and not (main and tag == "aside"))
         or (role in _MENU_ROLES and not (main and role == "complementary"))
-        or "hidden" in values
-        or values.get("aria-hidden") == "true"
     )
 
 
@@ -182,16 +190,19 @@ class Page(HTMLParser):
         title: The title of the page.
         author: Its author, from its metadata.
         date: Its date, from its metadata, as written.
+        hidden_length: How many characters of it are hidden.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_hidden: Hidden | None, *, is_frame: bool = False) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[Piece] = []
+        self.hidden_length = 0
+        self._is_hidden, self._is_frame = is_hidden, is_frame
         self.title = self.author = self.date = ""
         self._open: list[_Element] = []
         # The number of open elements by name, so that deep nesting is searched only if there is something to find.
         self._count: Counter[str] = Counter()
-        self._hidden = self._main = self._link = self._pre = self._bold = 0
+        self._hidden = self._concealed = self._main = self._link = self._pre = self._bold = 0
         self._words: list[str] = []
         self._tables: list[_Table] = []
         self._table_count = 0
@@ -221,7 +232,11 @@ class Page(HTMLParser):
         if tag == "br":
             self._words.append("\n")
         self._imply(tag)
-        hidden = _is_hidden(tag, values, main=self._main > 0)
+        left_out = _is_left_out(tag, values, main=self._main > 0, heading=self._heading > 0)
+        concealed = not left_out and self._is_hidden is not None and self._is_hidden(tag, values)
+        hidden = left_out or concealed
+        if tag == "iframe" and not (self._hidden or self._is_frame) and (framed := values.get("srcdoc")):
+            self._put_frame(framed)
         if tag == "img" and not (hidden or self._hidden) and (text := alternative_text(values.get("alt", ""))):
             self._say(f" {text} ")
         if tag in _VOID:
@@ -231,9 +246,10 @@ class Page(HTMLParser):
         main = tag in {"main", "article"} or values.get("role") == "main"
         link = tag == "a" and "href" in values
         bold = tag in _BOLD or _BOLD_STYLE.search(values.get("style", "")) is not None
-        self._open.append(_Element(tag, hidden, main, link, bold))
+        self._open.append(_Element(tag, hidden, concealed, main, link, bold))
         self._count[tag] += 1
         self._hidden += hidden
+        self._concealed += concealed
         self._main += main
         self._link += link
         self._bold += bold
@@ -257,6 +273,17 @@ class Page(HTMLParser):
             self._formula = [values.get("alttext", ""), "", ""]
         elif tag == "annotation":
             self._tex = values.get("encoding", "").lower() in _TEX
+
+    def _put_frame(self, html: str) -> None:
+        """Add the pieces of a page that stands in an attribute of its frame; frames in it are left out."""
+        self.flush()
+        self._end_row()
+        inner = Page(self._is_hidden and Hidden(html), is_frame=True)
+        inner._table_count = self._table_count
+        inner.feed(html)
+        inner.close()
+        self._table_count = inner._table_count
+        self.pieces += (piece._replace(main=self._main > 0) for piece in inner.pieces)
 
     def _marks_note(self, tag: str, values: Mapping[str, str]) -> bool:
         """Whether a start tag begins the mark of a note: a raised link to a place in the page, or in another."""
@@ -286,6 +313,8 @@ class Page(HTMLParser):
             self._readings[-1] += data.strip()
         elif not self._hidden and not self._count["rp"]:
             self._say(data)
+        elif self._concealed == self._hidden > 0:
+            self.hidden_length += len(data.strip())
 
     def _say(self, data: str) -> None:
         length = len(data.strip())
@@ -348,7 +377,7 @@ class Page(HTMLParser):
 
     def _end(self) -> None:
         """Close the innermost open element."""
-        name, hidden, main, link, bold = self._open[-1]
+        name, hidden, concealed, main, link, bold = self._open[-1]
         if name in _PIECES and self._hidden == hidden:
             self.flush()
         if name in _CELLS:
@@ -364,6 +393,7 @@ class Page(HTMLParser):
         self._open.pop()
         self._count[name] -= 1
         self._hidden -= hidden
+        self._concealed -= concealed
         self._main -= main
         self._link -= link
         self._bold -= bold
