@@ -264,11 +264,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A value of a filter that matches no file in the index.
+    """A value of a filter that matches no file in the index, or filters that match none together.
 
     Attributes:
-        filter: The kind of filter: ``tag``, ``path``, ``type`` or ``lang``.
-        value: The value as it was given, without the ``!`` that excludes files.
+        filter: The kind of filter: ``tag``, ``path``, ``type``, ``lang``, ``since`` or ``until``; ``all`` for filters
+            of which each matches some file.
+        value: The value as it was given, without the ``!`` that excludes files; for ``all`` the filters as they are
+            written in a question.
         near: Similar values in the index, the most similar first; for languages and types all of them.
         similar: Whether those are similar; else they are all there are.
     """

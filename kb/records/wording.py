@@ -9,6 +9,9 @@ FILTER_PHRASES: Final = {
     "path": "matches the path",
     "type": "is of type",
     "lang": "is in the language",
+    "since": "is dated since",
+    "until": "is dated until",
+    "all": "passes these filters together:",
 }
 """What a filter says of a file, by the filter's name; its value follows."""
 

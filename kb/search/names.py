@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kb.errors import AmbiguousName, NotIndexed
 from kb.formats.registry import REGISTRY
 from kb.records import Filters, Unmatched, folded
-from kb.search.filters import selected, tag_count
+from kb.search.filters import day_of, selected, tag_count
 from kb.search.types import is_of_type
 from kb.system.paths import is_absolute
 
@@ -69,10 +69,15 @@ _LANGUAGES: Final[dict[str, str]] = {
 }
 
 
-def unmatched(files: Sequence[KnownFile], filters: Filters) -> tuple[Unmatched, ...]:
-    """Return the values of filters that match no file of the index by themselves.
+def unmatched(files: Sequence[KnownFile], filters: Filters, *, some: bool = False) -> tuple[Unmatched, ...]:
+    """Return the values of filters that match no file of the index by themselves, or all filters if they do together.
 
     Values after ``!`` are included: one that excludes nothing is as likely a typo.
+
+    Args:
+        files: The files of the index.
+        filters: The filters.
+        some: Whether some file is known to pass all of them.
     """
     done = [file for file in files if file.state != "failed"]
     if not done:
@@ -81,7 +86,11 @@ def unmatched(files: Sequence[KnownFile], filters: Filters) -> tuple[Unmatched, 
     found += _paths(filters.paths, done)
     found += [_type(value, done) for value in _bare(filters.types)]
     found += [_language(value, done) for value in _bare(filters.languages)]
-    return tuple(one for one in found if one is not None)
+    found += _days(filters, done)
+    lost = tuple(one for one in found if one is not None)
+    if some or any(not selected(done, _alone(filters, one.filter)) for one in lost) or selected(done, filters):
+        return lost
+    return (*lost, Unmatched("all", ", ".join(_as_typed(filters))))
 
 
 def language_code(name: str) -> str:
@@ -126,17 +135,62 @@ def _language(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
     return Unmatched("lang", value, tuple(language for language, _ in there.most_common()), similar=False)
 
 
+def _days(filters: Filters, files: Sequence[KnownFile]) -> Iterator[Unmatched]:
+    """Yield the days after or before those of all files, each with the nearest day of a file."""
+    if not filters.since and not filters.until:
+        return
+    days = [day_of(file) for file in files]
+    if filters.since and (last := max(days)) < filters.since:
+        yield Unmatched("since", filters.since.isoformat(), (last.isoformat(),))
+    if filters.until and (first := min(days)) > filters.until:
+        yield Unmatched("until", filters.until.isoformat(), (first.isoformat(),))
+
+
+def _alone(filters: Filters, key: str) -> Filters:
+    """Return only the filters of one kind."""
+    match key:
+        case "tag":
+            return Filters(tags=filters.tags)
+        case "path":
+            return Filters(paths=filters.paths)
+        case "type":
+            return Filters(types=filters.types)
+        case "lang":
+            return Filters(languages=filters.languages)
+        case _:
+            return Filters(since=filters.since, until=filters.until)
+
+
+def _as_typed(filters: Filters) -> Iterator[str]:
+    """Yield each filter as it is written in a question."""
+    wanted = _apart(_typed(glob) for glob in filters.paths if not glob.startswith("!"))
+    unwanted = _apart(_typed(glob[1:]) for glob in filters.paths if glob.startswith("!"))
+    paths = [*wanted, *(f"!{glob}" for glob in unwanted)]
+    for key, values in (("tag", filters.tags), ("path", paths), ("type", filters.types), ("lang", filters.languages)):
+        for value in values:
+            yield f"-{key}:{value[1:]}" if value.startswith("!") else f"{key}:{value}"
+    for key, day in (("since", filters.since), ("until", filters.until)):
+        if day:
+            yield f"{key}:{day.isoformat()}"
+
+
 def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched | None]:
     """Return the patterns that match nothing; those that derive from one typed path count once."""
     bare = list(_bare(globs))
     lost = [glob for glob in bare if not selected(files, Filters(paths=(glob,)))]
     matched = [_typed(glob) for glob in bare if glob not in lost]
-    found: list[str] = []
-    for glob in sorted(map(_typed, lost), key=lambda glob: len(glob.rstrip("/"))):
-        if not any(_same_place(glob, other) for other in (*matched, *found)):
-            found.append(glob)
+    found = _apart(map(_typed, lost), matched)
     places = _places(files) if found else {}
     return [Unmatched("path", glob, _near_path(glob, places)) for glob in found]
+
+
+def _apart(globs: Iterable[str], others: Sequence[str] = ()) -> list[str]:
+    """Return those of the patterns that are no other form of one before them, or of the others; the shortest first."""
+    found: list[str] = []
+    for glob in sorted(globs, key=lambda glob: len(glob.rstrip("/"))):
+        if not any(_same_place(glob, other) for other in (*others, *found)):
+            found.append(glob)
+    return found
 
 
 def _typed(glob: str) -> str:

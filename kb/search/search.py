@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from kb.ports import Catalog, Embedder, Files, Nearest
-    from kb.records import KnownFile, ReadAs, ResolvedRequest, StoredPassage
+    from kb.records import KnownFile, ReadAs, ResolvedRequest, StoredPassage, Unmatched
     from kb.search.confidence import Judge
     from kb.search.verify import Verifier
 
@@ -244,11 +244,12 @@ class Searcher:
             cwd=request.cwd,
         )
         wanted = narrowed(request.filters, question.filters)
-        files = self._catalog.files() if wanted else []
-        nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=unmatched(files, wanted))
+        chosen = self._chosen(wanted, request.files) if wanted or request.files else None
+        lost = self._unmatched(wanted, chosen or ())
+        nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=lost)
         if not question.text or self._catalog.count() == 0:
             return self._with_missing(nothing, wanted.paths)
-        scope = self._scope(question, self._chosen(wanted, request.files) if wanted or request.files else None)
+        scope = self._scope(question, chosen)
         interpretation = Interpretation(question, scope, self._catalog)
         if scope.empty:
             return self._with_missing(replace(nothing, read_as=interpretation.read_as()), wanted.paths)
@@ -290,7 +291,8 @@ class Searcher:
             NotIndexed: The file has no passages, or they all wait to be embedded.
         """
         freshness = self._freshness()
-        others = [one for one in self._chosen(request.filters, request.files) if one.id != file.id]
+        chosen = self._chosen(request.filters, request.files)
+        others = [one for one in chosen if one.id != file.id]
         with self._index() as index:
             own = index.vectors([passage.id for passage in self._catalog.passages_of(file.id)])
             if not own:
@@ -299,7 +301,7 @@ class Searcher:
             scope = self._counted(SearchScope(tuple(one.id for one in others)), others)
             retriever = CandidateRetriever(self._catalog, index, self._background, text="", vector=vector, scope=scope)
             hits = self._found(retriever, request).hits if others else ()
-        return Answer(file.path, "similar", freshness, hits)
+        return Answer(file.path, "similar", freshness, hits, unmatched=self._unmatched(request.filters, chosen))
 
     def measure(self) -> None:
         """Measure the cosines of unrelated passages where the index has grown, so that no query has to."""
@@ -336,6 +338,12 @@ class Searcher:
         """Return the files that pass the filters; only those with one of the ids where there are any."""
         files, only = self._catalog.files(), frozenset(ids)
         return selected([one for one in files if one.id in only] if only else files, filters)
+
+    def _unmatched(self, filters: Filters, chosen: Sequence[KnownFile]) -> tuple[Unmatched, ...]:
+        """Return the filters that match no file, where some files passed all of them."""
+        if not filters:
+            return ()
+        return unmatched(self._catalog.files(), filters, some=any(one.state != "failed" for one in chosen))
 
     def _scope(self, question: Question, files: Sequence[KnownFile] | None) -> SearchScope:
         """Return the passages to search, only those of some files where these were selected."""

@@ -554,6 +554,22 @@ def test_a_filter_that_names_nothing_is_told() -> None:
     assert [path for path, _ in order(found)] == ["000.md"]
 
 
+def test_filters_without_a_file_are_named_wherever_they_were_given() -> None:
+    """In the question, as an option and for files like one; where the file itself is all they match, there is none."""
+    world = filled(["apple", "berry"])
+    asked, first = searcher(world), world.catalog.files()[0]
+    apart = Filters(paths=("000.md",))
+
+    for answer in (
+        asked.search(ResolvedRequest("apple path:001.md", filters=Filters(paths=("!001.md",)))),
+        asked.search(ResolvedRequest("path:001.md -path:001.md")),
+        asked.similar(first, ResolvedRequest(like="000.md", filters=Filters(paths=("!001.md", "001.md")))),
+    ):
+        assert ([one.filter for one in answer.unmatched], answer.hits) == (["all"], ())
+    assert asked.similar(first, ResolvedRequest(like="000.md", filters=apart)).unmatched == ()
+    assert asked.search(ResolvedRequest("apple", filters=apart, files=(first.id + 1,))).unmatched == ()
+
+
 def test_a_handful_of_passages_is_never_held_back() -> None:
     """So few passages are no measure: the nearest one is shown whatever it is."""
     answer = searcher(filled(["apple", "berry"])).search(ResolvedRequest("zebra"))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from kb.records import FileStat, Filters, KnownFile, Unmatched
+from kb.search.filters import selected
 from kb.search.names import language_code, near, unmatched
 
 
-def file(path: str, *tags: str, language: str = "", kind: str = "markdown") -> KnownFile:
-    """A file of the index."""
-    stat = FileStat(1, 1, 1, 1, 1)
-    return KnownFile(hash(path), "/home/me/notes", path, stat, b"", 1, "done", tags=tags, language=language, kind=kind)
+def file(path: str, *tags: str, language: str = "", kind: str = "markdown", year: int = 2020) -> KnownFile:
+    """A file of the index, dated the first of May."""
+    stat, day = FileStat(1, 1, 1, 1, 1), date(year, 5, 1)
+    return KnownFile(
+        hash(path), "/home/me/notes", path, stat, b"", 1, "done", tags=tags, language=language, kind=kind, date=day
+    )
 
 
 FILES = [
     file("plan.md", "work", "home/garden", language="en"),
     file("sub/Tomatoes [new].md", "garden", language="de"),
-    file("sub/report.org", "Work", language="en", kind="org"),
+    file("sub/report.org", "Work", language="en", kind="org", year=2024),
 ]
 
 
@@ -38,6 +43,9 @@ FILES = [
         (Filters(paths=("sbu/", "/home/me/notes/sbu")), (Unmatched("path", "sbu/", ("sub",)),)),
         (Filters(paths=("notes/plan.md", "/home/me/notes/plan.md")), ()),
         (Filters(paths=("gone.md", "/home/me/gone.md")), (Unmatched("path", "gone.md", ()),)),
+        (Filters(since=date(2024, 5, 1), until=date(2024, 5, 1)), ()),
+        (Filters(since=date(2024, 5, 2)), (Unmatched("since", "2024-05-02", ("2024-05-01",)),)),
+        (Filters(until=date(2020, 4, 30), tags=("work",)), (Unmatched("until", "2020-04-30", ("2020-05-01",)),)),
         (Filters(paths=("plan.md", "tomatos.md")), (Unmatched("path", "tomatos.md", ("sub/Tomatoes [new].md",)),)),
     ],
 )
@@ -50,6 +58,32 @@ def test_each_value_is_looked_at_by_itself(filters: Filters, expected: tuple[Unm
     ]
     for one, wanted in zip(found, expected, strict=True):
         assert one.near[: len(wanted.near)] == wanted.near
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(tags=("home", "work"), paths=("plan.md",)), []),
+        (Filters(tags=("home", "work"), paths=("sub/",)), ["all: tag:home, tag:work, path:sub/"]),
+        (Filters(tags=("Home", "garden"), languages=("!fr",)), ["lang: fr", "all: tag:Home, tag:garden, -lang:fr"]),
+        (Filters(paths=("sub/", "/home/me/notes/sub", "!sub/", "!/home/me/notes/sub")), ["all: path:sub/, -path:sub/"]),
+        (Filters(types=("!markdown", "!org")), ["all: -type:markdown, -type:org"]),
+        (Filters(since=date(2021, 1, 1), until=date(2022, 1, 1)), ["all: since:2021-01-01, until:2022-01-01"]),
+        (Filters(since=date(2024, 1, 1), until=date(2023, 1, 1)), ["all: since:2024-01-01, until:2023-01-01"]),
+        (Filters(since=date(2024, 1, 1), languages=("de",)), ["all: lang:de, since:2024-01-01"]),
+        (Filters(types=("org", "pdf"), tags=("garden",)), ["type: pdf", "all: tag:garden, type:org, type:pdf"]),
+        (Filters(types=("pdf",), tags=("home", "garden")), ["type: pdf"]),
+        (Filters(tags=("wrok", "garden"), languages=("en",)), ["tag: wrok"]),
+        (Filters(until=date(2019, 1, 1), types=("org",), languages=("de",)), ["until: 2019-01-01"]),
+    ],
+)
+def test_filters_that_match_nothing_together(filters: Filters, expected: list[str]) -> None:
+    """They are named together where none of them keeps all files out by itself."""
+    found = unmatched(FILES, filters)
+
+    assert [f"{one.filter}: {one.value}" for one in found] == expected
+    assert bool(selected(FILES, filters)) == (not expected)
+    assert "all" not in [one.filter for one in unmatched(FILES, filters, some=True)]
 
 
 def test_an_empty_index_has_nothing_to_mean() -> None:
