@@ -192,9 +192,13 @@ def _path_matcher(globs: tuple[str, ...], files: Sequence[KnownFile]) -> Callabl
 
 
 def _matching(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
-    """Return the files that a glob matches; literally if it looks like a pattern and names a file, or matches none."""
+    """Return the files that a glob matches; literally if it looks like a pattern and names a file, or matches none.
+
+    What is no name at all may be one without its suffix.
+    """
     literally = _literally(glob, files) if _SIGNS.search(glob) else frozenset[Key]()
-    return literally or _matched(glob, files) or _literally(glob, files)
+    found = literally or _matched(glob, files) or _literally(glob, files)
+    return found if found or glob.endswith("/") or _SIGNS.search(glob) else _matched(f"{glob}.*", files)
 
 
 def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:

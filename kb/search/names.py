@@ -120,7 +120,7 @@ def _tag(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
 
 
 def _type(value: str, files: Sequence[KnownFile]) -> Unmatched | None:
-    if any(is_of_type(file, value) for file in files):
+    if any(is_of_type(file, value.strip().lower()) for file in files):
         return None
     there = Counter(name for file in files for name in REGISTRY.types if name != "code" and is_of_type(file, name))
     return Unmatched("type", value, tuple(name for name, _ in there.most_common()), similar=False)

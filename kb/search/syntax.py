@@ -252,13 +252,16 @@ _FLAG: Final = r"[a-z][.,;:!?)]*(?:\s|$)"
 # part of them.
 _PARTS: Final = re.compile(
     rf"(?<!\S)(?:"
-    rf"(?P<key>-?(?:tag|path|type|lang|since|until)):(?P<value>{_QUOTED}|[^\s\"]*[^\s\".,;:!?)])"
+    rf"(?P<key>-?(?:tag|path|type|lang|since|until|ext|filetype|folder|language|file(?!://))):"
+    rf"(?P<value>{_QUOTED}|[^\s\"]*[^\s\".,;:!?)])"
     rf"|(?P<minus>-)(?P<unwanted>{_QUOTED}|(?!{_FLAG})[^\W\d](?:\S*[^\s.,;:!?)])?)"
     rf"|(?P<phrase>{_QUOTED})"
     rf")(?![^\s.,;:!?)])",
     re.IGNORECASE,
 )
 _MARKS: Final = '"\u201c\u201d\u201e\u00ab\u00bb'
+# Filters by the names that other programs give them.
+_OTHER_NAMES: Final = {"ext": "type", "filetype": "type", "file": "path", "folder": "path", "language": "lang"}
 _EVERYTHING: Final = Filters()
 
 
@@ -271,7 +274,7 @@ class Question:
         phrases: Phrases that a passage has to contain.
         without: Words and phrases that a passage must not contain.
         filters: The filters on files.
-        named: These filters as they were typed.
+        named: These filters as they were typed, by the names that kb has for them.
         as_words: What looks like an exclusion or a filter and was taken as words, as it was typed.
     """
 
@@ -298,8 +301,8 @@ def parse(
 ) -> Question:
     """Parse a question with ``"an exact phrase"``, ``-word``, and filters such as ``tag:work``.
 
-    A filter that begins with ``-`` excludes. What looks like a filter but names no valid day or type is taken as words,
-    as is ``-word`` where that is an option of a program.
+    A filter that begins with ``-`` excludes; ``ext:md`` and ``file:x`` are ``type:.md`` and ``path:x``. What looks like
+    a filter but names no valid day or type is taken as words, as is ``-word`` where that is an option of a program.
 
     Args:
         typed: The question.
@@ -321,10 +324,13 @@ def parse(
         rest.append(typed[end : match.start()])
         end = match.end()
         if match["key"]:
-            narrowed = _narrowed(filters, match["key"].lower(), match["value"].strip(_MARKS), today, cwd)
-            (named if narrowed else as_words).append(match[0])
-            rest += [] if narrowed else [match[0]]
-            filters = narrowed or filters
+            key, value = _own_name(match["key"], match["value"])
+            if narrowed := _narrowed(filters, key.lower(), value.strip(_MARKS), today, cwd):
+                filters = narrowed
+                named.append(f"{key}:{value}")
+            else:
+                as_words.append(match[0])
+                rest.append(match[0])
         elif match["minus"]:
             word = match["unwanted"]
             if word[0] not in _MARKS and is_option(word, typed[: match.start()], typed[end:], written):
@@ -354,6 +360,16 @@ def narrowed(filters: Filters, more: Filters) -> Filters:
 
 def _said(phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(phrase for phrase in dict.fromkeys(phrases) if phrase.strip())
+
+
+def _own_name(key: str, value: str) -> tuple[str, str]:
+    """Return a filter by the name that kb has for it, where it was typed by that of another program."""
+    sign, name = ("-", key[1:]) if key.startswith("-") else ("", key)
+    own = _OTHER_NAMES.get(name.lower())
+    if own is None:
+        return key, value
+    # The name of a type without a dot has to be one that kb knows; a suffix need not be.
+    return sign + own, f".{value.strip(_MARKS).lstrip('.')}" if own == "type" else value
 
 
 def _narrowed(filters: Filters, key: str, value: str, today: date, cwd: str) -> Filters | None:

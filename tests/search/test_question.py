@@ -49,6 +49,13 @@ TODAY = date(2026, 3, 10)
         ("ls -l, grep -R. at -20 degrees or -3.5", Question("ls -l, grep -R. at -20 degrees or -3.5")),
         ('x -"20" -y2k', Question("x", without=("20", "y2k"))),
         ("find . --name foo", Question("find . --name foo")),
+        ("x ext:md -EXT:.Tex", Question("x", filters=Filters(types=(".md", "!.Tex")),
+                                        named=("type:.md", "-type:.Tex"))),
+        ('filetype:nosuch x file:"my plan"', Question("x", filters=Filters(types=(".nosuch",), paths=("my plan",)),
+                                                      named=("type:.nosuch", 'path:"my plan"'))),
+        ("x -folder:old/ Language:de, y", Question("x , y", filters=Filters(paths=("!old/",), languages=("de",)),
+                                                   named=("-path:old/", "lang:de"))),
+        ("open file:///etc/fstab in profile:x", Question("open file:///etc/fstab in profile:x")),
     ],
 )  # fmt: skip
 def test_what_is_read(typed: str, expected: Question) -> None:

@@ -34,6 +34,7 @@ FILES = [
         (Filters(tags=("!gardne",)), (Unmatched("tag", "gardne", ("garden",)),)),
         (Filters(tags=("zzz",)), (Unmatched("tag", "zzz", ()),)),
         (Filters(types=("pdf", "!org")), (Unmatched("type", "pdf", ("markdown", "org"), similar=False),)),
+        (Filters(types=("MD", "!Org")), ()),
         (Filters(languages=("german",)), (Unmatched("lang", "german", ("de",)),)),
         (Filters(languages=("eng",)), (Unmatched("lang", "eng", ("en",)),)),
         (Filters(languages=("fr",)), (Unmatched("lang", "fr", ("en", "de"), similar=False),)),
