@@ -22,7 +22,8 @@ _LEAST: Final = 4096
 _NUMBER: Final = Struct("<I")
 # Records: the begin and end of a part, an entry of the list of sheets, the extent of a sheet, merged cells, and what
 # fills a cell.
-_BEGIN, _END = 0x0009, 0x000A
+BEGIN: Final = 0x0809
+END: Final = 0x000A
 _SHEET_LIST, _EXTENT, _MERGED = 0x0085, 0x0200, 0x00E5
 _CELLS: Final = frozenset({0x0006, 0x0206, 0x0406, 0x0203, 0x0204, 0x0205, 0x00D6, 0x00FD, 0x027E, 0x00BD})
 # Rows that are empty do not matter up to this number, and this share.
@@ -38,12 +39,12 @@ def brought_together(data: bytes) -> tuple[bytes, dict[int, Sequence[int]]]:
         and nothing if no sheet is sparse, or the file is not as expected, which its parser reports.
     """
     try:
-        places = _places(data) if data.startswith(_OLE) else []
+        places = places_of_stream(data) if data.startswith(_OLE) else []
         stream = bytearray().join(data[start:end] for start, end in places)
-        starts = {unpack_from("<I", stream, at)[0]: None for kind, at, _ in _records(stream, 0) if kind == _SHEET_LIST}
+        starts = {unpack_from("<I", stream, at)[0]: None for kind, at, _ in records(stream, 0) if kind == _SHEET_LIST}
         old: dict[int, Sequence[int]] = {}
         for number, start in enumerate(starts):
-            cells = [(kind, at, size) for kind, at, size in _records(stream, start)]
+            cells = [(kind, at, size) for kind, at, size in records(stream, start)]
             rows = sorted({unpack_from("<H", stream, at)[0] for kind, at, _ in cells if kind in _CELLS})
             if rows and rows[-1] > _FEW + _SPARSE * len(rows):
                 _renumber(stream, cells, {row: at for at, row in enumerate(rows)})
@@ -75,19 +76,19 @@ def _renumber(stream: bytearray, records: Sequence[tuple[int, int, int]], new: M
                 pack_into("<HH", stream, place, *((0, 0) if begin is None else (begin, begin + count)))
 
 
-def _records(stream: bytearray, start: int) -> Iterator[tuple[int, int, int]]:
+def records(stream: bytes | bytearray, start: int) -> Iterator[tuple[int, int, int]]:
     """Yield the records from a place up to the end of their part: kind, offset and size of the content."""
     at, depth = start, 0
     while at + 4 <= len(stream):
         kind, size = unpack_from("<HH", stream, at)
-        depth += (kind & 0xF0FF == _BEGIN) - (kind == _END)
+        depth += (kind & 0xF0FF == BEGIN & 0xFF) - (kind == END)
         yield kind, at + 4, size
         if not depth:
             return
         at += 4 + size
 
 
-def _places(data: bytes) -> list[tuple[int, int]]:
+def places_of_stream(data: bytes) -> list[tuple[int, int]]:
     """Return the ranges of bytes that hold the stream of the workbook, in order; none if it is a small one.
 
     Raises:

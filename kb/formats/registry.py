@@ -431,7 +431,12 @@ _BINARY: Final = (
         package="python_calamine", prose=False,
     ),
     _child(
-        "sheet", ".xlsb .xls", "Excel workbooks", "kb.formats.sheet", _ROWS_TOLD,
+        "sheet", ".xls", "Excel workbooks", "kb.formats.sheet",
+        "as below; comments and numbers as in `.xlsx`, of Excel 97 and later",
+        package="python_calamine", prose=False,
+    ),
+    _child(
+        "sheet", ".xlsb", "Excel workbooks", "kb.formats.sheet", _ROWS_TOLD,
         package="python_calamine", prose=False,
     ),
     _child(

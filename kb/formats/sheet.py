@@ -11,14 +11,15 @@ from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.biff import Besides, besides
 from kb.formats.builder import Unreadable, line
 from kb.formats.containers import properties, refuse_encrypted
 from kb.formats.dates import shown
 from kb.formats.far_rows import brought_together
-from kb.formats.workbook import general, opendocument_sheets, sheets
+from kb.formats.workbook import displayed, opendocument_sheets, sheets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from python_calamine import CalamineSheet
 
@@ -55,15 +56,19 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     if name.lower().endswith(_OPEN) and data.startswith(b"PK"):
         _by_xml(builder, data, opendocument_sheets)
         return
+    beside = besides(data) if name.lower().endswith(".xls") else []
     data, renumbered = brought_together(data)
     try:
         workbook = CalamineWorkbook.from_filelike(BytesIO(data))
         for number, sheet in enumerate(workbook.sheets_metadata):
             if sheet.typ == SheetTypeEnum.WorkSheet and sheet.visible == SheetVisibleEnum.Visible:
-                rows = _filled(workbook.get_sheet_by_name(sheet.name))
-                if old := renumbered.get(number):
+                own = beside[number] if number < len(beside) else Besides()
+                old = renumbered.get(number)
+                rows = _filled(workbook.get_sheet_by_name(sheet.name), own.formats, old)
+                if old:
                     rows = {old[at - 1] + 1: row for at, row in rows.items()}
-                _rows(builder, sheet.name, rows)
+                _rows(builder, sheet.name, rows, own.comments)
+                builder.add_text("\n".join(own.around))
     except CalamineError as error:
         if "password" in str(error).lower():
             raise Unreadable("is encrypted: it opens with a password only", "Keep an open copy beside it") from error
@@ -85,13 +90,24 @@ def _by_xml(builder: TextBuilder, data: bytes, read: Callable[[zipfile.ZipFile],
             builder.add_text("\n".join(sheet.around))
 
 
-def _filled(opened: CalamineSheet) -> _Rows:
-    """Return the filled cells of a sheet, with merged cells repeated in each row."""
+def _filled(opened: CalamineSheet, formats: Mapping[tuple[int, int], str], old: Sequence[int] | None) -> _Rows:
+    """Return the filled cells of a sheet, with merged cells repeated in each row.
+
+    Args:
+        opened: The sheet.
+        formats: The number formats of its cells, by row and column.
+        old: The numbers that its rows had, from 0, if they were renumbered.
+    """
     left = (opened.start or (0, 0))[1]
     rows: _Rows = {}
     # Rows count from the first one of the sheet, columns from the first one that is filled.
     for at, row in enumerate(opened.iter_rows(), 1):
-        said = {column: text for column, value in enumerate(row, left + 1) if value != "" and (text := _cell(value))}
+        number = old[at - 1] + 1 if old else at
+        said = {
+            column: text
+            for column, value in enumerate(row, left + 1)
+            if value != "" and (text := _cell(value, formats.get((number, column), "")))
+        }
         if said:
             rows[at] = said
     for first, last in opened.merged_cell_ranges or ():
@@ -141,12 +157,12 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).replace("-", "", 1).isdigit()
 
 
-def _cell(value: object) -> str:
-    """Format a value."""
+def _cell(value: object, code: str) -> str:
+    """Format a value; a number as its format displays it."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, float):
-        return general(repr(value))
+    if isinstance(value, int | float):
+        return displayed(repr(value), code)
     if isinstance(value, datetime | date | time | timedelta):
         return shown(value)
     return line(str(value))

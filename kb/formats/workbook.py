@@ -6,6 +6,7 @@ million times, become a billion cells. Nor does it return how numbers are displa
 
 from __future__ import annotations
 
+import operator as op
 import posixpath
 import re
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ BUILT_IN: Final = {
 }  # fmt: skip
 _LITERAL: Final = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|_.|\*.')
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
+# A section is for numbers below or above another one, such as those of a telephone number without an area code.
+_CONDITION: Final = re.compile(r"\[(<=?|>=?|=|<>)\s*(-?[0-9]{1,15}(?:\.[0-9]{1,15})?)\]")
+_COMPARED: Final = {"<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge, "=": op.eq, "<>": op.ne}
 _ELAPSED: Final = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
 _DAY: Final = re.compile(r"[dy]|m{3}", re.IGNORECASE)
 _TIME: Final = re.compile(r"[hs]", re.IGNORECASE)
@@ -88,6 +92,10 @@ def general(raw: str) -> str:
 def _section(code: str, value: float) -> str:
     """Return the section of a format that applies to a number: positive, negative or zero."""
     parts = re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', code)
+    conditions = [_CONDITION.search(part) for part in parts]
+    if any(conditions):
+        holds = (not one or _COMPARED[one[1]](value, float(one[2])) for one in conditions)
+        return next((part for part, true in zip(parts, holds, strict=True) if true), parts[-1])
     if value < 0 and len(parts) > 1:
         return "-" + parts[1].strip("()-") if "-" not in parts[1] else parts[1]
     return parts[2] if value == 0 and len(parts) > 2 and _DIGITS.search(parts[2]) else parts[0]  # noqa: PLR2004 - zero
@@ -301,7 +309,7 @@ def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
         for one in root if root is not None else ():
             who, cell = persons.get(one.get("personId")) or "", one.get("ref") or ""
             seen.add(cell)
-            yield _comment(cell, who, _text(one))
+            yield comment_on(cell, who, _text(one))
     for target in _targets(archive, path, "comments").values():
         root = _root(archive, target)
         if root is None:
@@ -312,10 +320,11 @@ def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
             if _tag(one) == "comment" and cell not in seen:
                 at = one.get("authorId") or ""
                 who = authors[int(at)] if at.isdigit() and int(at) < len(authors) else ""
-                yield _comment(cell, who, _text(one))
+                yield comment_on(cell, who, _text(one))
 
 
-def _comment(cell: str, who: str, text: str) -> tuple[int, str]:
+def comment_on(cell: str, who: str, text: str) -> tuple[int, str]:
+    """Return the row of a cell, such as B2, and its comment on a line; the author is left out if the text names him."""
     found = _CELL.fullmatch(cell)
     who = "" if not who or line(text).startswith(f"{who}:") or who.startswith("tc=") else f"{line(who)}: "
     return int(found[2]) if found else 0, f"Comment {cell}: {who}{line(text)}"
@@ -496,16 +505,16 @@ def _cell_text(cell: ET.Element) -> str:
 def _ods_comment(comment: ET.Element, column: int, row: int) -> str:
     who = line(comment.findtext(_CREATOR) or "")
     text = line(" ".join(words(one) for one in comment.findall(f"{_TEXT}p")))
-    return f"Comment {_letters(column)}{row}: {f'{who}: ' if who else ''}{text}"
+    return f"Comment {letters(column)}{row}: {f'{who}: ' if who else ''}{text}"
 
 
-def _letters(column: int) -> str:
+def letters(column: int) -> str:
     """Return the letters of a column."""
-    letters = ""
+    found = ""
     while column > 0:
         column, rest = divmod(column - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters
+        found = chr(ord("A") + rest) + found
+    return found
 
 
 def _number(element: ET.Element, name: str) -> int:
