@@ -248,11 +248,11 @@ class Searcher:
         lost = self._unmatched(wanted, chosen or ())
         nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=lost)
         if not question.text or self._catalog.count() == 0:
-            return self._with_missing(nothing, wanted.paths)
+            return self._with_missing(nothing, wanted, request.files)
         scope = self._scope(question, chosen)
         interpretation = Interpretation(question, scope, self._catalog)
         if scope.empty:
-            return self._with_missing(replace(nothing, read_as=interpretation.read_as()), wanted.paths)
+            return self._with_missing(replace(nothing, read_as=interpretation.read_as()), wanted, request.files)
         nothing = replace(nothing, parts=self._embedder.question_parts(question.text))
         vector = self._embedder.embed_query(question.text)
         with self._index() as index:
@@ -267,10 +267,10 @@ class Searcher:
             nothing = replace(nothing, read_as=read_as, unfamiliar=unfamiliar)
             if found.hits and holding == frozenset():
                 hits = found.hits if request.weak else self._by_cosine(retriever, found, request)
-                return self._with_missing(_weak(nothing, hits, show=request.weak), wanted.paths)
+                return self._with_missing(_weak(nothing, hits, show=request.weak), wanted, request.files)
         elsewhere = not MODES[request.mode].by_words and _elsewhere(holding, found.hits)
         answer = replace(nothing, hits=found.hits[:shown], elsewhere=elsewhere, below=len(found.hits) - shown)
-        return answer if answer.hits else self._with_missing(answer, wanted.paths)
+        return answer if answer.hits else self._with_missing(answer, wanted, request.files)
 
     def quoted(self, answer: Answer, seconds: float) -> Answer:
         """Return an answer with the best sentences of its hits, as many as can be found in some seconds."""
@@ -317,22 +317,30 @@ class Searcher:
         """Write what queries measured to the catalog, so that the next process need not measure again."""
         self._background.keep()
 
-    def _with_missing(self, answer: Answer, paths: tuple[str, ...] = ()) -> Answer:
-        """Return an answer without hits, with what is missing from the index.
+    def _with_missing(self, answer: Answer, filters: Filters, ids: Sequence[int]) -> Answer:
+        """Return an answer without hits, with what is missing from the index and may pass the filters.
 
-        The paths of files that failed are known, and those of held ones where none is in the index: such a file does
-        not count where ``paths`` leave it out. A file that waits may be anywhere.
+        A held file is known as it was; of a file that failed only its path is, and so its type. A file that waits may
+        be any.
         """
         missing = self._missing()
-        if paths and missing:
-            chosen = self._chosen(Filters(paths=paths), ())
-            inside = sum(map(_failed, chosen))
+        if missing and (filters or ids):
+            at_paths = self._chosen(Filters(paths=filters.paths), ids)
+            inside = sum(map(_failed, selected(at_paths, Filters(types=filters.types))))
             elsewhere = sum(map(_failed, self._catalog.files())) - inside
-            held = missing.held if chosen else 0
             # A folder that cannot be listed is no file of the catalog, and what it has may match.
-            failed = max(missing.failed - elsewhere, 0) if chosen else 0
-            missing = replace(missing, held=held, failed=failed)
+            failed = max(missing.failed - elsewhere, 0) if at_paths else 0
+            missing = replace(missing, held=self._held(missing, at_paths, filters), failed=failed)
         return replace(answer, missing=missing) if missing else answer
+
+    def _held(self, missing: Missing, files: Sequence[KnownFile], filters: Filters) -> int:
+        """Return how many of some files are held and pass the filters, paths aside: those that are not on the disk."""
+        if not missing.held:
+            return 0
+        there = FileStaleness(self._files).there
+        gone = sum(file.passages > 0 and not there(file) for file in selected(files, replace(filters, paths=())))
+        # A deleted file is gone too, until the next run.
+        return min(missing.held, gone)
 
     def _chosen(self, filters: Filters, ids: Sequence[int]) -> list[KnownFile]:
         """Return the files that pass the filters; only those with one of the ids where there are any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -447,36 +447,46 @@ def test_a_refusal_names_the_nearest_and_what_is_missing() -> None:
     assert refused.nearest.passage.id == weak.hits[0].passage.id
     assert (refused.missing, weak.missing, weak.nearest) == (lacking, lacking, None)
     assert asked.search(ResolvedRequest("apple berry")).missing is None
-    assert asked.search(ResolvedRequest("apple", filters=Filters(tags=("none",)))).missing == lacking
+    none = asked.search(ResolvedRequest("apple", filters=Filters(tags=("none",))))
+    assert none.missing == Missing(waiting=1, failed=2)
     assert asked.search(ResolvedRequest("apple", filters=Filters(paths=("none/",)))).missing == Missing(waiting=1)
 
 
 @pytest.mark.parametrize(
-    ("question", "paths", "failed"),
+    ("question", "filters", "failed", "held"),
     [
-        ('"zebra"', (), 4),
-        ('"zebra"', ("w/",), 2),
-        ('"zebra"', ("v/",), 3),
-        ('"zebra" path:v/', (), 3),
-        ('"zebra"', ("v/", "w/a.md"), 4),
-        ('"zebra"', ("u/",), 1),
-        ('"zebra"', ("*.png",), 1),
-        ("zebra", (), 4),
-        ("zebra", ("!v/",), 2),
-        ("zebra", ("!v/", "!w/"), 1),
+        ('"zebra"', Filters(), 4, 2),
+        ('"zebra"', Filters(paths=("w/",)), 2, 1),
+        ('"zebra"', Filters(paths=("v/",)), 3, 1),
+        ('"zebra" path:v/', Filters(), 3, 1),
+        ('"zebra"', Filters(paths=("v/", "w/a.md")), 4, 1),
+        ('"zebra"', Filters(paths=("u/",)), 1, 0),
+        ('"zebra"', Filters(paths=("*.png",)), 1, 0),
+        ('"zebra"', Filters(paths=("none/",)), 0, 0),
+        ('"zebra"', Filters(types=("pdf",)), 2, 0),
+        ('"zebra"', Filters(types=("org",)), 1, 1),
+        ('"zebra"', Filters(types=("!markdown",)), 2, 1),
+        ('"zebra" tag:beach', Filters(types=("md",)), 3, 1),
+        ('"zebra"', Filters(tags=("beach",), paths=("w/",)), 2, 0),
+        ("zebra", Filters(), 4, 2),
+        ("zebra", Filters(paths=("!v/",)), 2, 1),
+        ("zebra", Filters(paths=("!v/", "!w/")), 1, 0),
+        ("zebra", Filters(since=date(2199, 1, 1)), 4, 0),
     ],
 )
-def test_failed_files_outside_the_paths_of_a_filter_hold_no_answer(
-    question: str, paths: tuple[str, ...], failed: int
-) -> None:
-    """Three files failed, and a folder, which may have any files; an image is none that failed."""
+def test_files_outside_the_filters_hold_no_answer(question: str, filters: Filters, failed: int, held: int) -> None:
+    """Three files failed, and a folder, which may have any files; an image is none that failed. Two are held."""
     world = filled([f"{one} {other} {number}" for one in WORDS for other in WORDS for number in range(2)])
     for path in ("w/good.md", "v/good.md", "u/good.md"):
         world.write(path, "apple berry")
     for path in ("w/a.md", "v/a.md", "v/b.pdf", "v/c.png", "w/c.png"):
         world.files.write(FOLDER, path, BINARY)
+    world.write("v/held.md", "---\ntags: [beach]\n---\napple fig")
+    world.write("w/held.org", "apple cherry")
     world.run()
-    lacking = Missing(waiting=1, held=144, failed=4)
+    for path in ("v/held.md", "w/held.org"):
+        world.files.remove(FOLDER, path)
+    lacking = Missing(waiting=1, held=2, failed=4)
     asked = Searcher(
         world.embedder,
         lambda: nullcontext(world.vectors),
@@ -486,10 +496,10 @@ def test_failed_files_outside_the_paths_of_a_filter_hold_no_answer(
         missing=lambda: lacking,
     )
 
-    refused = asked.search(ResolvedRequest(question, filters=Filters(paths=paths)))
+    refused = asked.search(ResolvedRequest(question, filters=filters))
 
     assert not refused.hits
-    assert refused.missing == replace(lacking, failed=failed)
+    assert refused.missing == Missing(waiting=1, held=held, failed=failed)
 
 
 @pytest.mark.parametrize("mode", Mode)
