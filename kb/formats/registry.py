@@ -359,8 +359,8 @@ _TS_HOLDERS: Final = "class_declaration abstract_class_declaration internal_modu
 _C: Final = "function_definition type_definition enum_specifier preproc_function_def"
 
 _TEXT: Final = _text(
-    "text", ".txt .text", "plain text", "paragraphs; each passage of a nested list is embedded with its parents",
-    reader="kb.formats.markup:parse_text", front_matter=True, sample="- x\n  - y\n",
+    "text", ".txt .text", "plain text", "paragraphs; each passage of a nested list is embedded with its parents; "
+    "tables with tabs as `.tsv`", reader="kb.formats.csv_tables:parse_plain", front_matter=True, sample="- x\n  - y\n",
 )  # fmt: skip
 
 # In the order in which --type names its types.
@@ -446,8 +446,8 @@ _BINARY: Final = (
     ),
     _text(
         "sheet", ".csv .tsv", "tables in text",
-        "rows stay whole and say their number (`12-14 rows 4-6`); each passage is embedded with the column names; the "
-        "delimiter is found",
+        "rows stay whole and say their number (`12-14 rows 4-6`); each passage is embedded with the column names, also "
+        "below a title; the delimiter is found",
         kind="csv", reader="kb.formats.csv_tables:parse_csv", titled=False, prose=False, sample="a,b\n1,2\n",
     ),
     _child(

@@ -6,6 +6,7 @@ Excel workbooks in XML and OpenDocument spreadsheets are read by ``kb.formats.wo
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from itertools import islice
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # The header row is searched for among this many first rows with values.
 _HEADER_WITHIN: Final = 10
+_SAMPLE: Final = 20
 _BY_XML: Final = (".xlsx", ".xlsm")
 _OPEN: Final = (".ods", ".ots")
 # The values of filled cells by row and column, both counting from 1.
@@ -143,11 +145,16 @@ def _named(row: Mapping[int, str], names: Mapping[int, str]) -> Iterable[str]:
 
 
 def _header(rows: _Rows) -> int | None:
-    """Return the header row: the first with several values, none a number, and a row below it."""
+    """Return the header row: the first with several values, none a number, and a row below it.
+
+    Facts on the table that stand above it fill few of the columns.
+    """
     said = list(islice(rows, _HEADER_WITHIN))
+    counts = Counter(len(row) for row in islice(rows.values(), _SAMPLE))
+    usual = counts.most_common(1)[0][0] if counts else 0
     for at in said:
         values = list(rows[at].values())
-        if len(values) > 1:
+        if len(values) > max(1, usual / 2):
             named = len(set(values)) == len(values) and not any(_is_number(value) for value in values)
             return at if named and at != said[-1] else None
     return None

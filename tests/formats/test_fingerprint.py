@@ -64,7 +64,7 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
 @pytest.mark.parametrize(
     ("path", "old", "new", "again"),
     [
-        ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30", {"a.csv"}),
+        ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "_SAMPLE: Final = 30", {"a.csv", "a.txt", "README"}),
         ("kb/formats/csv_tables.py", "_SAMPLE: Final = 20", "# More tells nothing new.\n_SAMPLE: Final =   20", set()),
         ("kb/formats/csv_tables.py", '"""Reads the rows', '"""Tables in text', set()),
         ("kb/formats/pdf.py", "import re\n", "import re\n\nX = 1\n", {"a.pdf"}),
@@ -155,7 +155,7 @@ def test_common_versions(edited: Callable[..., Fingerprints], before: str) -> No
 
     kept = after.common(before)
 
-    assert read_again(Fingerprints("settings"), kept) == read_again(after, kept) == {"a.csv"}
+    assert read_again(Fingerprints("settings"), kept) == read_again(after, kept) == {"a.csv", "a.txt", "README"}
 
 
 def test_versions_are_the_same_in_every_process(before: str) -> None:

@@ -186,6 +186,18 @@ def test_numbers_as_displayed(raw: str, code: str, said: str) -> None:
     assert displayed(raw, code) == said
 
 
+def test_facts_above_the_header_row() -> None:
+    """A row of two facts on a wide table has no names of its columns; of a table of two columns it has."""
+    facts, names = row(1, A="Account", B="DE12"), row(3, A="Day", B="Payee", C="Use", D="Sum", E="Note")
+    rows = row(4, A="1.5.", B="Ana", C="rent", D="9") + row(5, A="2.5.", B="Ben", C="bread", D="1")
+
+    wide = extracted(workbook(facts + names + rows)).text
+    narrow = extracted(workbook(facts + row(2, A="Name", B="Ana"))).text
+
+    assert "Day: 1.5. | Payee: Ana | Use: rent | Sum: 9" in wide
+    assert "Account: Name | DE12: Ana" in narrow
+
+
 def test_formats_of_cells() -> None:
     """The style of a cell says how its number is shown."""
     cells = row(1, A="Postcode", B="Town") + '<row r="2"><c r="A2" s="1"><v>1067</v></c></row>' + row(3, A="x", B="y")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.chunking.split import Chunker
-from kb.formats.csv_tables import parse_csv
+from kb.formats.csv_tables import parse_csv, parse_plain
 from kb.formats.data import parse_indented, parse_records, parse_svg, parse_toml, parse_xml
 from kb.formats.latex import parse_latex
 from kb.formats.subtitles import parse_subtitles
@@ -75,6 +75,43 @@ def test_table_without_header() -> None:
     assert parse_csv("a\nb\n").headings == ()
     assert parse_csv("").blocks == ()
     assert passages("x.csv", "1,2\n3,4\n") == [("1,2\n3,4", "rows 1-2", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "first"),
+    [
+        ("Sales of 2024;;\n;;\nTown;Month;Sum\nBonn;May;3\nKiel;June;4\n", "Town, Month, Sum", 3),
+        ("Sales of 2024\n\nTown,Month,Sum\nBonn,May,3\nKiel,June,4\n", "Town, Month, Sum", 3),
+        ("Account:;DE12\nTo:;May\nDay;Payee;Use;Sum;Note\n1.5.;A;b;1;\n2.5.;B;c;2;\n", "Day, Payee, Use, Sum, Note", 3),
+        (",,North,,South,\nTown,Sum,Share,Rank,Sum,Rank\nBonn,1,2,3,4,5\n", "Town, Sum, Share, Rank, Sum, Rank", 2),
+        (",Town,Sum\n0,Bonn,3\n1,Kiel,4\n", "Town, Sum", 1),
+        ("Key,Value\na,1\nb,2\n", "Key, Value", 1),
+    ],
+)  # fmt: skip
+def test_title_above_header_row(text: str, names: str, first: int) -> None:
+    """The names of the columns are the first row that is not mostly empty; what stands above it is read too."""
+    outline = parse_csv(text)
+
+    assert [(one.text, one.first_line) for one in outline.headings] == [(names, first)]
+    said = [line for line in text.split("\n") if line.strip(",;")]
+    assert [text.split("\n")[one.first_line - 1] for one in outline.blocks] == said
+
+
+def test_table_in_plain_text() -> None:
+    """What a program divided with tabs is a table; what people indent or align with them is text."""
+    table = "Weights\n\nBird\tSite\tGrams\nteal\tweir\t340\nheron\tpond\t1500\n"
+
+    assert [(one.text, one.first_line) for one in parse_plain(table).headings] == [("Bird, Site, Grams", 3)]
+    assert [place for _, place, _ in passages("x.txt", table)] == ["row 1", "rows 3-5"]
+    for text in (
+        "Name:\tAnna\nPhone:\t123\nTown:\tBonn\n",
+        "der Hund\tthe dog\tnoun\ngehen\tto go\tverb\nrot\tred\tadjective\n",
+        "\t\tone\n\t\ttwo 2\n\t\tthree\n",
+        "Buy\tmilk\tand bread\nthen go home at 5\nand\tsleep\tuntil 7\nor later\n",
+        "- a\n\t- b\n",
+    ):
+        assert not parse_plain(text).headings
+        assert not parse_plain(text).places
 
 
 def test_rows_are_found_with_their_header() -> None:
