@@ -638,6 +638,20 @@ def test_document_that_changes(visit: Callable[..., Page], files: Path, running:
         kb.index()
 
 
+def test_document_of_the_root_that_moves(visit: Callable[..., Page], files: Path, running: Served) -> None:
+    """Below the folder / a path has one slash before it."""
+    from kb.records import FileEvent
+
+    page = visit(read(files, "plan.org"))
+    page.locator("#document .document-head").evaluate(
+        "(head, path) => Object.assign(head.dataset, {folder: '/', path})", "a/plan.org"
+    )
+    page.wait_for_timeout(300)
+    running.events.publish("file", FileEvent("moved", "/", str(files / "hub.md")[1:], "a/plan.org"))
+    page.wait_for_url(lambda url: f"file={quote(str(files / 'hub.md'), safe='')}" in url)
+    expect(page.locator("#document header h1")).to_contain_text("Backups")
+
+
 def test_note_that_is_not_saved(chrome: Browser, running: Served) -> None:
     """The browser asks before a note is lost; Control and Enter save it without a question."""
     context = chrome.new_context()

@@ -85,11 +85,13 @@
     }
   }
 
-  /** The address of the search in the form. */
-  function searched() {
-    const url = new URL("/", location.href);
-    for (const [name, value] of new FormData($("#search"))) {
-      if (value.trim() !== "") url.searchParams.append(name, value.trim());
+  /** The address that a form leads to, with what is filled in. */
+  function sent(form) {
+    const url = new URL(form.action);
+    for (const [name, value] of new FormData(form)) {
+      // The name of a folder may end in a space.
+      const kept = name === "q" ? value.trim() : value;
+      if (kept) url.searchParams.append(name, kept);
     }
     return url;
   }
@@ -139,7 +141,7 @@
   let timer = 0;
 
   function typed() {
-    const url = searched();
+    const url = sent($("#search"));
     close();
     const of = ++number;
     if (!$("#facets").childElementCount) facets(url);
@@ -311,14 +313,11 @@
       launch(form);
     } else if ($("main[data-streams]") && form.matches(".search")) {
       event.preventDefault();
-      const url = new URL("/ask", location.href);
-      for (const [name, value] of new FormData(form)) if (value.trim()) url.searchParams.append(name, value.trim());
+      const url = sent(form);
       if (url.searchParams.has("q")) ask(url);
     } else if (finder && (form.id === "search" || form.closest("#facets, #document"))) {
       event.preventDefault();
-      const url = new URL(form.action, location.href);
-      for (const [name, value] of new FormData(form)) if (value !== "") url.searchParams.append(name, value);
-      show(url);
+      show(sent(form));
       if (form.id === "search") {
         // From their first line on; the bar would cover it if the focus scrolled to them.
         $("#results").focus({ preventScroll: true });
@@ -328,8 +327,8 @@
   });
 
   async function launch(form) {
-    const sent = { method: "POST", body: new URLSearchParams(new FormData(form)) };
-    const response = await fetch(form.action, sent).catch(() => null);
+    const request = { method: "POST", body: new URLSearchParams(new FormData(form)) };
+    const response = await fetch(form.action, request).catch(() => null);
     if (!response || response.status === ENDED) return lost(response ? "ended" : "gone");
     const answer = await response.json();
     toast(response.ok ? `${body.dataset.opened}: ${answer.command}` : `${answer.problem}. ${answer.remedy}`);
@@ -525,7 +524,8 @@
         listed = null;
         const open = $(".document-head")?.dataset;
         if (open?.folder !== one.folder || ![one.path, one.before].includes(open.path)) return;
-        again(one.path === open.path ? "" : `${one.folder}/${one.path}`);
+        // The folder / has its slash already.
+        again(one.path === open.path ? "" : `${one.folder.replace(/\/$/, "")}/${one.path}`);
       },
       open: () => lost(""),
       gone: () => lost("gone"),
@@ -565,7 +565,7 @@
 
   if (finder) {
     field.addEventListener("input", typed);
-    $("#mode").addEventListener("change", () => show(searched()));
+    $("#mode").addEventListener("change", () => show(sent($("#search"))));
     listed = body.classList.contains("alone") ? null : searchOf(new URL(location.href));
     if (location.pathname === "/read") {
       showChosen();
