@@ -205,6 +205,9 @@ def _matched(glob: str, files: Sequence[KnownFile]) -> frozenset[Key]:
     """Return the files whose relative or absolute path matches a glob as in .gitignore; none does if it is invalid."""
     from pathspec import GitIgnoreSpec
 
+    if is_absolute(glob) and not glob.startswith("/"):
+        # A drive of Windows is a folder of the topmost one.
+        glob = f"/{glob}"
     if _ONE_PLACE.fullmatch(glob) and "//" not in glob:
         return _at_place(re.sub(r"\\(.)", r"\1", glob), files)
     try:
@@ -231,8 +234,8 @@ def _at_place(path: str, files: Sequence[KnownFile]) -> frozenset[Key]:
         for file in files
         if (own := _one_form(file.path)) == exact
         or own.startswith(below[1:])
-        or (absolute := _one_form(file.absolute_path)).startswith(below)
-        or (exact and absolute == whole)
+        or (absolute := _one_form(file.absolute_path).lstrip("/")).startswith(below[1:])
+        or (exact and absolute == relative)
     )
 
 

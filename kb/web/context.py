@@ -22,12 +22,13 @@ from kb.errors import KbError, RequestError
 from kb.records import MODE_NAMES
 from kb.records.wording import count
 from kb.search.filters import selected
+from kb.web.facets import filter_labels
 from kb.web.map.maker import MapMaker
 from kb.web.pictures import Pages
 from kb.web.query import Fields, Query
 from kb.web.selection import Selections
 from kb.web.session import Sessions
-from kb.web.text import MODE_LABELS, TEXT, filter_labels, within_line
+from kb.web.text import MODE_LABELS, TEXT, within_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -243,7 +244,7 @@ class ViewContext:
             modes=[(name, MODE_LABELS[name]) for name in MODE_NAMES],
             files_line=lambda number: count(number, "file"),
             filters_of=lambda query: tuple(
-                (label, query.without(name, value)) for label, name, value in filter_labels(query)
+                (label, query.without(name, value)) for label, name, value in filter_labels(query, self.folders())
             ),
             within_line=lambda name: within_line(len(self.selections.ids(name))),
             static=lambda name: f"/static/{name}?{self._version}",

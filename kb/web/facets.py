@@ -14,9 +14,10 @@ from kb.formats.registry import REGISTRY
 from kb.search.filters import day_of, selected, tag_count
 from kb.web.documents.markup import IN
 from kb.web.query import toggled
+from kb.web.text import FILTER_LABELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kb.records import KnownFile
     from kb.web.query import Query
@@ -76,12 +77,13 @@ class FacetCounts:
         self._files: list[KnownFile] = []
         self._counts: dict[Query, Counts] = {}
 
-    def of(self, files: list[KnownFile], query: Query) -> Counts:
+    def of(self, files: list[KnownFile], query: Query, folders: Sequence[str]) -> Counts:
         """Return the counts of a search.
 
         Args:
             files: All files that are searched, filters aside.
             query: The search.
+            folders: The watched folders, which are a level of their own where there are several.
 
         Raises:
             RequestError: A filter of the search is not valid.
@@ -93,7 +95,7 @@ class FacetCounts:
                 self._files, self._counts = files, {}
             found = self._counts.get(key)
         if found is None:
-            found = _counted(files, query)
+            found = _counted(files, query, folders)
             with self._lock:
                 if files == self._files:
                     while len(self._counts) >= _KEPT:
@@ -102,7 +104,7 @@ class FacetCounts:
         return found
 
 
-def _counted(files: Sequence[KnownFile], query: Query) -> Counts:
+def _counted(files: Sequence[KnownFile], query: Query, folders: Sequence[str]) -> Counts:
     wanted = query.filters
     others = {
         "path": replace(wanted, paths=()),
@@ -115,7 +117,7 @@ def _counted(files: Sequence[KnownFile], query: Query) -> Counts:
     distinct = {filters: selected(files, filters) for filters in others.values()}
     searched = {name: distinct[filters] for name, filters in others.items()}
     return {
-        "path": _folders(searched["path"], query),
+        "path": _folders(searched["path"], query, folders),
         "type": _types(searched["type"]),
         "tag": tag_count(searched["tag"]),
         "lang": _languages(searched["lang"]),
@@ -123,16 +125,17 @@ def _counted(files: Sequence[KnownFile], query: Query) -> Counts:
     }
 
 
-def facets(counts: Counts, query: Query, files: int) -> tuple[Facet, ...]:
+def facets(counts: Counts, query: Query, files: int, folders: Sequence[str]) -> tuple[Facet, ...]:
     """Return the facets of a search; those with no choice are left out.
 
     Args:
         counts: The counts of the search.
         query: The search.
         files: How many files are searched, filters aside.
+        folders: The watched folders.
     """
     found = (
-        _facet(query, "path", "facet_folder", counts["path"]),
+        _facet(query, "path", "facet_folder", counts["path"], folders),
         _facet(query, "type", "facet_type", counts["type"]),
         _facet(query, "tag", "facet_tag", counts["tag"]),
         _facet(query, "lang", "facet_lang", counts["lang"]),
@@ -147,14 +150,16 @@ def _chooses(facet: Facet, files: int) -> bool:
     return len(values) > 1 or any(one.chosen or one.files < files for one in values)
 
 
-def _facet(query: Query, name: str, title: str, counts: Sequence[tuple[str, int]]) -> Facet:
+def _facet(
+    query: Query, name: str, title: str, counts: Sequence[tuple[str, int]], folders: Sequence[str] = ()
+) -> Facet:
     chosen: tuple[str, ...] = getattr(query, name)
     change = _other_folder if name == "path" else toggled
     known = dict(counts)
     order = [*((one, known.get(one, 0)) for one in chosen), *(one for one in counts if one[0] not in chosen)]
     values = tuple(
         Value(
-            _label(name, value, chosen),
+            _label(value, chosen, folders) if name == "path" else value,
             files,
             query.closed().address(**{name: change(chosen, value)}),
             chosen=value in chosen,
@@ -165,21 +170,51 @@ def _facet(query: Query, name: str, title: str, counts: Sequence[tuple[str, int]
     return Facet(name, title, values[:room], values[room : room + 60])
 
 
-def _label(name: str, value: str, chosen: Sequence[str]) -> str:
-    """Return how a value is named: a folder within the chosen one without the path of that."""
-    if name != "path":
-        return value
-    inside = next((value.removeprefix(one) for one in chosen if value != one and value.startswith(one)), "")
-    plain = _ESCAPED.sub(r"\1", inside or value).strip("/")
-    return f"{IN} {plain}" if inside else plain
+def _label(glob: str, chosen: Sequence[str], folders: Sequence[str]) -> str:
+    """Return how a folder is named: one within the chosen one without the path of that."""
+    inside = next((glob.removeprefix(one) for one in chosen if glob != one and glob.startswith(one)), "")
+    return f"{IN} {_plain(inside)}" if inside else folder_name(glob, folders)
 
 
-def _folders(files: Iterable[KnownFile], query: Query) -> list[tuple[str, int]]:
-    """Count the files of folders, as globs: those above the chosen one, those in it, and the topmost ones."""
-    chosen = _ESCAPED.sub(r"\1", query.path[0]).strip("/").split("/") if len(query.path) == 1 else []
+def filter_labels(query: Query, folders: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each filter of a search in words, with the name of its field and its value there."""
+    for name, value in query.pairs():
+        if label := FILTER_LABELS.get(name):
+            yield f"{label} {folder_name(value, folders) if name == 'path' else value}", name, value
+
+
+def folder_name(glob: str, folders: Sequence[str]) -> str:
+    """Return the folder of a filter as it is shown: below its watched folder, with the name of that if it is in it."""
+    plain = _plain(glob)
+    watched = _watched(plain, folders)
+    name = watched.rpartition("/")[2]
+    if [one.rpartition("/")[2] for one in folders].count(name) != 1:
+        return plain
+    return name + plain.removeprefix(watched)
+
+
+def _plain(glob: str) -> str:
+    return _ESCAPED.sub(r"\1", glob).strip("/")
+
+
+def _watched(path: str, folders: Iterable[str]) -> str:
+    """Return the watched folder that is or has a folder, without a slash around it; empty if none does."""
+    roots = (one.strip("/") for one in folders)
+    return next((one for one in roots if one and f"{path}/".startswith(f"{one}/")), "")
+
+
+def _folders(files: Iterable[KnownFile], query: Query, folders: Sequence[str]) -> list[tuple[str, int]]:
+    """Count the files of folders, as globs: those above the chosen one, those in it, and the topmost ones.
+
+    Of several watched folders, these are the topmost ones, each one part of a path.
+    """
+    roots = {one: [one.strip("/")] for one in folders if one.strip("/")} if len(folders) > 1 else {}
+    plain = _plain(query.path[0]) if len(query.path) == 1 else ""
+    watched = _watched(plain, roots)
+    chosen = [one for one in (watched, *plain.removeprefix(watched).split("/")) if one]
     above, inside, topmost = Counter[str](), Counter[str](), Counter[str]()
     for file in files:
-        parts = file.path.split("/")[:-1]
+        parts = [*roots.get(file.folder, ()), *file.path.split("/")[:-1]]
         if not parts:
             continue
         if not chosen or parts[0] != chosen[0]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from kb.records import Answer, Failure, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
-    from kb.web.query import Query
 
 TEXT: Final[Mapping[str, str]] = {
     "name": "kb",
@@ -204,7 +203,7 @@ TEXT: Final[Mapping[str, str]] = {
     "not_found": "There is no such page.",
     "not_allowed": "This address does not take this method.",
 }
-_FILTER_LABELS: Final = {
+FILTER_LABELS: Final = {
     "path": "folder:",
     "tag": "tag:",
     "type": "type:",
@@ -278,13 +277,6 @@ def map_lines(work: str, problem: str, missing: int) -> Iterator[str]:
     if missing and not work:
         verb = "is" if missing == 1 else "are"
         yield f"{count(missing, 'file')} {verb} not on the map: without text, or not embedded yet."
-
-
-def filter_labels(query: Query) -> Iterator[tuple[str, str, str]]:
-    """Yield each filter of a search in words, with the name of its field and its value there."""
-    for name, value in query.pairs():
-        if label := _FILTER_LABELS.get(name):
-            yield f"{label} {value.strip('/') if name == 'path' else value}", name, value
 
 
 def read_as_lines(read: ReadAs) -> Iterator[str]:

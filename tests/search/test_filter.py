@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -16,6 +17,7 @@ from kb.errors import RequestError
 from kb.records import FileStat, Filters, KnownFile
 from kb.search.filters import day_of, globs_from, selected, tag_count
 from kb.search.names import file_named
+from kb.system.paths import is_absolute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,6 +130,24 @@ def test_a_name_that_begins_like_an_exclusion_is_meant_where_it_is_there(
     found = selected([known(name) for name in names], Filters(paths=("!a.md",)))
 
     assert [file.path for file in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("C:/notes/sub", ["sub/b.md"]),
+        ("C:/notes/*.md", ["a.md"]),
+        ("D:/notes/", []),
+        ("C:/notes/a.md", ["a.md"]),
+        ("/C:/notes/sub/", ["sub/b.md"]),
+    ],
+)
+def test_a_path_with_a_drive_is_absolute(glob: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows."""
+    monkeypatch.setattr("kb.search.filters.is_absolute", partial(is_absolute, windows=True))
+    files = [known(path, id=number, folder="C:/notes") for number, path in enumerate(["a.md", "sub/b.md"])]
+
+    assert [file.path for file in selected(files, Filters(paths=(glob,)))] == expected
 
 
 @pytest.mark.parametrize("glob", ["a\\", "\\", "[z-a]", "*["])

@@ -11,7 +11,7 @@ import pytest
 from kb.records import FileStat, KnownFile, StoredPassage
 from kb.search.filters import selected
 from kb.web.documents.markup import IN
-from kb.web.facets import FacetCounts, facets
+from kb.web.facets import Facet, FacetCounts, facets, filter_labels
 from kb.web.names import labelled, named_files
 from kb.web.query import Query, at_passage
 
@@ -184,6 +184,11 @@ def test_nothing_is_asked_with_too_much(browser: Browser) -> None:
     assert browser.get("/?" + "&".join(f"tag=t{n}" for n in range(500))).status == 400
 
 
+def _facets(files: list[KnownFile], query: Query, *folders: str) -> tuple[Facet, ...]:
+    """The facets of a search."""
+    return facets(FacetCounts().of(files, query, folders), query, len(files), folders)
+
+
 def test_folders_within_the_chosen_one() -> None:
     """A chosen folder counts all files in it; those in it take its place, and those above it lead back."""
     paths = ("work/a.md", "work/plans/b.md", "work/plans/old/c.md", "work/plans/old/d.md", "home/e.md", "f.md")
@@ -194,7 +199,7 @@ def test_folders_within_the_chosen_one() -> None:
 
     def folders(*chosen: str) -> list[tuple[str, int, tuple[str, ...]]]:
         query = Query(path=chosen)
-        facet = next(one for one in facets(FacetCounts().of(files, query), query, len(files)) if one.name == "path")
+        facet = next(one for one in _facets(files, query) if one.name == "path")
         led = (Query.of(urlsplit(value.address).query.encode()).path for value in facet.values)
         return [(value.label, value.files, path) for value, path in zip(facet.values, led, strict=True)]
 
@@ -212,6 +217,38 @@ def test_folders_within_the_chosen_one() -> None:
     ]
 
 
+@pytest.mark.parametrize("home", ["/home/me", "C:/Users/me", "/media/a[1]"])
+def test_several_watched_folders_are_the_topmost_ones(home: str) -> None:
+    """Each leads to its own files alone, and what is chosen in it is named as its files are."""
+    folders = (f"{home}/notes", "/srv/papers", "/mnt/notes")
+    below = ("plan.md", "work/a.md", "work/old/b.md")
+    files = [
+        KnownFile(number, folder, path, FileStat(1, 0, 0, number, 1), b"", 0, "done")
+        for number, (folder, path) in enumerate(
+            [*((folders[0], path) for path in below), (folders[1], "work/a.md"), (folders[2], "x.md")]
+        )
+    ]
+
+    def shown(*chosen: str) -> dict[str, tuple[int, str]]:
+        facet = next(one for one in _facets(files, Query(path=chosen), *folders) if one.name == "path")
+        led = {value.label: Query.of(urlsplit(value.address).query.encode()) for value in facet.values}
+        for value in facet.values:
+            alone = Query(path=tuple(one for one in led[value.label].path if one not in chosen))
+            assert value.chosen or value.files == len(selected(files, alone.filters))
+        return {value.label: (value.files, (led[value.label].path or ("",))[-1]) for value in facet.values}
+
+    first = shown()
+    assert [number for number, _ in first.values()] == [3, 1, 1]
+    assert list(first)[1:] == ["papers", "mnt/notes"]
+    inside = shown(first[next(iter(first))][1])
+    assert [label for label in inside if label.startswith(IN)] == [f"{IN} work"]
+    deeper = shown(inside[f"{IN} work"][1])
+    assert [number for number, _ in deeper.values()] == [2, 3, 1, 1, 1]
+    papers = Query(path=(f"{first['papers'][1]}work/",))
+    assert [label for label, _, _ in filter_labels(papers, folders)] == ["folder: papers/work"]
+    assert [one.folder for one in selected(files, papers.filters)] == ["/srv/papers"]
+
+
 @pytest.mark.parametrize("name", ["a[1]", "b*c", "d?", "e\\f", "!g"])
 def test_folders_with_signs_of_globs(name: str) -> None:
     """A folder is searched as it is called, alone, with the folders in it, and shown by its name."""
@@ -221,11 +258,11 @@ def test_folders_with_signs_of_globs(name: str) -> None:
         for number, path in enumerate(paths)
     ]
 
-    counts = FacetCounts().of(files, Query())["path"]
+    counts = FacetCounts().of(files, Query(), ["/notes"])["path"]
     glob = next(glob for glob, number in counts if number == 2)
     chosen = Query(path=(glob,))
     assert [file.path for file in selected(files, chosen.filters)] == list(paths[:2])
-    facet = facets(FacetCounts().of(files, chosen), chosen, len(files))[0]
+    facet = _facets(files, chosen)[0]
     assert [value.label for value in facet.values[:2]] == [name, f"{IN} in"]
 
 

@@ -232,7 +232,8 @@ class _Find:
 
     def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
         files = self._context.selections.among(kb.documents(), query.within)
-        return facets(self._counts.of(files, query), query, len(files))
+        folders = self._context.folders()
+        return facets(self._counts.of(files, query, folders), query, len(files), folders)
 
     def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
         """What the template of a document takes."""
