@@ -21,7 +21,7 @@ from kb.formats.scanned import read_page
 from kb.records import SCANNED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
@@ -125,6 +125,7 @@ _DIVIDED: Final = re.compile("(?P<before>[\\w\u2010-]*)[\x02\ufffe]\r?\n?(?P<aft
 _UNMARKED: Final = re.compile("(?P<before>\\w[\\w\u2010-]*)\u2010\r?\n(?P<after>[^\\W\\d_][\\w\u2010-]*)")
 # Nor does it mark a hyphen or a dash behind a digit, which is typed.
 _NUMBER: Final = re.compile("(?<=\\d)[-\u2010\u2013]\r?\n(?=[^\\W_])")
+_LINE_HYPHEN: Final = re.compile("[\x02\ufffe]|[-\u2010]\\s*(?:\r?\n|$)")
 # The least length of a line that is divided there, as a share of the usual one.
 _DIVIDED_LINE: Final = 0.4
 # What stands around a part of an address, which is divided where it has a hyphen.
@@ -208,6 +209,49 @@ def _joined(found: re.Match[str], words: Collection[str]) -> str:
     if is_known != is_compound:
         return joined if is_known else typed
     return f"{before}- {after}" if after in _CONNECTIVES else f"{joined} ({typed})"
+
+
+# In lines: how many headers, footers and page numbers may stand above or below the text of a page.
+_MARGIN: Final = 3
+_PAGE_NUMBER: Final = re.compile(
+    r"\W*(?:(?:page|seite|p\.|s\.)\s*)?(?:\d+|[ivxlc]+)(?:\s*\w*\s*\d+)?\W*", re.IGNORECASE
+)
+_NUMBERS: Final = re.compile(r"\d+")
+_ENDS_DIVIDED: Final = re.compile("(?<=[^\\W\\d_])[-\u2010]$")
+
+
+def join_pages(pages: Sequence[list[str]], words: Collection[str]) -> None:
+    """Join the words that are divided between two pages, at the end of the first one.
+
+    Headers, footers and page numbers may stand between: lines at an edge of several pages, but for their numbers.
+
+    Args:
+        pages: The lines of each page, which are changed.
+        words: The words of the document, as ``words_of`` returns.
+    """
+    edges = Counter(name for lines in pages for name in {*map(_running, (*lines[:_MARGIN], *lines[-_MARGIN:]))})
+
+    def body(lines: Sequence[str], order: Iterable[int]) -> int:
+        """Return the first of some lines that is neither a running title nor a page number; -1 if all are."""
+        texts = (at for at in order if lines[at].strip() and not _PAGE_NUMBER.fullmatch(lines[at].strip()))
+        return next((at for at in texts if edges[_running(lines[at])] == 1), -1)
+
+    for lines, following in pairwise(filter(None, pages)):
+        last = body(lines, range(len(lines) - 1, max(-1, len(lines) - 2 - _MARGIN), -1))
+        first = body(following, range(min(len(following), _MARGIN + 1)))
+        if last < 0 or first < 0 or not _ENDS_DIVIDED.search(lines[last].rstrip()):
+            continue
+        both = f"{lines[last].rstrip()[:-1]}\x02{following[first].lstrip()}"
+        found = _DIVIDED.search(both)
+        if found and found["before"] and found["after"][:1].islower() and found["after"] not in _CONNECTIVES:
+            sign, _, rest = both[found.end() :].partition(" ")
+            lines[last] = both[: found.start()] + _joined(found, words) + sign
+            following[first] = rest
+
+
+def _running(line: str) -> str:
+    """Return a line without its numbers, which are others on each page."""
+    return _NUMBERS.sub("0", line.strip())
 
 
 # --- Pages in columns ---------------------------------------------------------------------------------------------
@@ -493,14 +537,15 @@ def extract(_name: str, data: bytes, builder: TextBuilder, limits: Limits) -> No
     damaged = images = 0
     count = len(document)
     pages = [_read(document, number, builder, limits) for number in range(1, count + 1)]
-    divided = any(page and page[1] for page in pages)
+    divided = any(page and _LINE_HYPHEN.search(page[0]) for page in pages)
     words = words_of([page[0] for page in pages if page]) if divided else frozenset()
-    for number, page in enumerate(pages, 1):
+    texts = [clean(join_divided_words(*page, words)).split("\n") if page else [] for page in pages]
+    join_pages(texts, words)
+    for number, (page, text) in enumerate(zip(pages, texts, strict=True), 1):
         damaged += page is None
         images += page is not None and not page[0].strip() and _has_image(document, number)
-        text = join_divided_words(*page, words) if page else None
-        lines = list(_paragraphs(clean(text or "").split("\n")))
-        for note in _notes(document, number) if text is not None else ():
+        lines = list(_paragraphs(text))
+        for note in _notes(document, number) if page else ():
             lines += ["", *note.split("\n")] if lines else note.split("\n")
         if lines:
             if not has_text and properties["Title"].strip() and not builder.has_title and not bookmarks:

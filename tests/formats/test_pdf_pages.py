@@ -98,9 +98,46 @@ def test_divided_words(text: str, words: str, said: str) -> None:
 @needs_pdfium
 def test_divided_word_is_not_joined_to_footer() -> None:
     """A last line that ends with a hyphen has nothing to do with the number of the page far below it."""
-    found = extracted(pdf([[(750, "It settled on the bran-"), (40, "Page 1")], [(750, "ches of a tree.")]]))
+    found = extracted(pdf([[(750, "It settled on the bran-"), (40, "Page 1")], [(750, "In May it left.")]]))
 
     assert "bran-\nPage 1" in found.text
+
+
+SILT = "The silt that a river carries to its mouth is largely "
+
+
+@needs_pdfium
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        # The rest of the document knows the word, or its hyphen, or neither.
+        (["indepen-"], ["dent of independent tides."], ["independent", "of independent tides."]),
+        (["rain-"], ["fed, as rain-fed rivers are."], ["rain-fed,", "as rain-fed rivers are."]),
+        (["sea-"], ["bound."], ["seabound (sea-bound)."]),
+        # Page numbers and running titles stand between.
+        (["indepen-", "12"], ["On deltas 13", "dent.", "It is independent."], ["independent.", "12", "On deltas 13"]),
+        (
+            ["indepen-", "- iv -"],
+            ["Deltas, ch. 2", "dent."],
+            ["independent (indepen-dent).", "- iv -", "Deltas, ch. 2"],
+        ),
+        # No word goes on there.
+        (["fine-"], ["Grained silt."], ["fine-", "Grained silt."]),
+        (["fine-"], ["und grobkörnig."], ["fine-", "und grobkörnig."]),
+        (["10-"], ["fold."], ["10-", "fold."]),
+        (["indepen-", "1 See below."], ["dent."], ["indepen-", "1 See below.", "dent."]),
+        (["indepen-"], ["A new chapter", "dent."], ["indepen-", "A new chapter", "dent."]),
+    ],
+)
+def test_words_divided_between_pages(first: list[str], second: list[str], said: list[str]) -> None:
+    """They are joined as those between lines are, on the first page."""
+    first = [f"{SILT}{first[0]}", *first[1:]]
+    pages = [["Deltas, ch. 1", *first], second, ["On deltas 15", "Deltas, ch. 3"]]
+    found = extracted(pdf([[(750 - 60 * at, line) for at, line in enumerate(lines)] for lines in pages]))
+
+    lines = [line for line in found.text.replace(SILT, "").split("\n") if line]
+    assert lines[1 : 1 + len(said)] == said
+    assert [place[1] for place in found.places if place[1] != "p. 2"] == ["p. 1", "p. 3"]
 
 
 @needs_pdfium
