@@ -12,7 +12,7 @@ from html import unescape
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.bare_markup import is_bare_markup
-from kb.formats.escapes import code_escapes, references, string_escapes
+from kb.formats.escapes import code_escapes, json_escapes, properties_escapes, references, string_escapes
 from kb.formats.markup import Outline, one_line
 from kb.records import Block, Heading
 
@@ -31,8 +31,13 @@ _SVG_TITLE: Final = re.compile(r"<(?:svg:)?title[^<>]{0,200}>([^<]{1,300})</")
 _TABLE: Final = re.compile(r"\s*\[{1,2}\s*([^\[\]\n]{1,200}?)\s*\]{1,2}\s*(?:#.*)?$")
 
 
+def parse_json(text: str, first_line: int = 1) -> Outline:
+    """Read the outline of JSON, with comments or without, by its indentation."""
+    return replace(_outline(text, first_line, _key), substitutions=tuple(json_escapes(text)))
+
+
 def parse_indented(text: str, first_line: int = 1) -> Outline:
-    """Read the outline of YAML or JSON by its indentation."""
+    """Read the outline of YAML by its indentation."""
     return replace(_outline(text, first_line, _key), substitutions=tuple(string_escapes(text)))
 
 
@@ -57,15 +62,25 @@ def parse_toml(text: str, first_line: int = 1) -> Outline:
 
 
 def parse_settings(text: str, _first_line: int = 1) -> Outline:
-    """Read settings, such as those of Java; the outline has substitutions only."""
+    """Read settings; the outline has substitutions only."""
     return Outline(substitutions=tuple(code_escapes(text)))
+
+
+def parse_properties(text: str, _first_line: int = 1) -> Outline:
+    """Read properties of Java; the outline has substitutions only."""
+    return Outline(substitutions=tuple(properties_escapes(text)))
+
+
+def parse_translations(text: str, _first_line: int = 1) -> Outline:
+    """Read texts for translators; the outline has substitutions only."""
+    return Outline(substitutions=tuple(json_escapes(text)))
 
 
 def parse_records(text: str, first_line: int = 1) -> Outline:
     """Read JSON Lines: each line is a block."""
     lines = text.split("\n")[first_line - 1 :]
     blocks = tuple(Block("table", at, at) for at, line in enumerate(lines, first_line) if line.strip())
-    return Outline(blocks=blocks, substitutions=tuple(string_escapes(text)))
+    return Outline(blocks=blocks, substitutions=tuple(json_escapes(text)))
 
 
 def _key(line: str) -> str:

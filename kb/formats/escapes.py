@@ -20,15 +20,25 @@ _STRING: Final = re.compile(
     r'"""(?:[^"\\]|\\(?:.|\n)|"(?!""))*+"""'
     r'|(?:(?<=[\s:,\[{(=])|(?<![^\n]))"(?:[^"\\\n]|\\.|\\?\n(?![ \t]*\n))*+"'
 )
+# A comment or a quoted string of JSON, of its dialects with comments and single quotes, and of texts for translators.
+_TOKEN: Final = re.compile(
+    r"(?P<comment>//[^\n]*+|/\*.*?(?:\*/|\Z))"
+    r"|(?<!\\)(?:\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+')",
+    re.DOTALL,
+)
 # One substitution a character, since a long text may be cut between any two; the halves of a pair are one character.
 _PAIR: Final = r"\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"
 _ESCAPE: Final = re.compile(
-    rf"{_PAIR}|\\(?:[uUx](?P<code>(?<=u)[0-9A-Fa-f]{{4}}|(?<=U)[0-9A-Fa-f]{{8}}|(?<=x)[0-9A-Fa-f]{{2}})"
-    r"|\n[ \t]*\\?|(?P<sign>[\"\\/bfnrtNLP_e ]))"
+    rf"{_PAIR}|\\(?:[uUx](?P<code>(?<=u)[0-9A-Fa-f]{{4}}|(?<=U)[0-9A-Fa-f]{{8}}|(?<=U)[0-9A-Fa-f]{{4}}|(?<=x)[0-9A-Fa-f]{{2}})"
+    r"|\n[ \t]*\\?|(?P<sign>[\"'\\/abfnrtvNLP_e ]))"
 )
 # Spaces, line ends and control characters are all read as a space.
-_SIGNS: Final = {**dict.fromkeys("bfnrtNLP_e ", " "), '"': '"', "\\": "\\", "/": "/"}
+_SIGNS: Final = {**dict.fromkeys("abfnrtvNLP_e ", " "), '"': '"', "'": "'", "\\": "\\", "/": "/"}
 _CODE: Final = re.compile(rf"{_PAIR}|\\u(?P<code>[0-9A-Fa-f]{{4}})")
+_PROPERTY: Final = re.compile(
+    rf"(?P<comment>(?<![^\n])[ \t]*+[#!][^\n]*+)|{_PAIR}|\\u(?P<code>[0-9A-Fa-f]{{4}})|\\\n[ \t]*+"
+    r"|\\(?P<sign>[\\:=# !\"'tnrf])|(?<=\w)(?P<apostrophe>'')(?=\w)"
+)
 _REFERENCE: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 _CDATA: Final = re.compile(r"<!\[CDATA\[.*?\]\]>", re.DOTALL)
 _HALVES: Final = range(0xD800, 0xE000)
@@ -36,13 +46,26 @@ _SPACES: Final = re.compile(r"[\x00-\x1f\x7f-\xa0\u2028\u2029]")
 
 
 def string_escapes(text: str) -> Iterator[Substitution]:
-    """Yield the escapes in the quoted strings of JSON, YAML and TOML."""
+    """Yield the escapes in the quoted strings of YAML and TOML."""
     if "\\" not in text:
         return
     for string in _STRING.finditer(text):
         if "\\" in string[0]:
-            for found in _ESCAPE.finditer(text, string.start() + 1, string.end() - 1):
-                yield found.start(), found.end(), _character(found) if found["sign"] is None else _SIGNS[found["sign"]]
+            yield from _escapes_within(text, string.start() + 1, string.end() - 1)
+
+
+def json_escapes(text: str) -> Iterator[Substitution]:
+    """Yield the escapes in the strings of JSON, JSON5 and texts for translators, but not in comments."""
+    if "\\" not in text:
+        return
+    for token in _TOKEN.finditer(text):
+        if token["comment"] is None and "\\" in token[0]:
+            yield from _escapes_within(text, token.start() + 1, token.end() - 1)
+
+
+def _escapes_within(text: str, start: int, end: int) -> Iterator[Substitution]:
+    for found in _ESCAPE.finditer(text, start, end):
+        yield found.start(), found.end(), _character(found) if found["sign"] is None else _SIGNS[found["sign"]]
 
 
 def _character(found: re.Match[str]) -> str:
@@ -58,6 +81,17 @@ def code_escapes(text: str) -> Iterator[Substitution]:
     r"""Yield the letters that are written as ``\u00fc`` in settings of Java."""
     for found in _CODE.finditer(text):
         yield found.start(), found.end(), _character(found)
+
+
+def properties_escapes(text: str) -> Iterator[Substitution]:
+    r"""Yield the escapes of properties of Java, such as ``\u00fc`` and lines that go on, and doubled apostrophes."""
+    for found in _PROPERTY.finditer(text):
+        if found["sign"]:
+            yield found.start(), found.end(), _SIGNS.get(found["sign"], found["sign"])
+        elif found["apostrophe"]:
+            yield found.start(), found.end(), "'"
+        elif not found["comment"]:
+            yield found.start(), found.end(), _character(found)
 
 
 def references(text: str) -> Iterator[Substitution]:

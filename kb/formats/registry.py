@@ -525,7 +525,11 @@ _DATA: Final = (
     _text("latex", ".sty", "packages of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text("latex code", ".cls", "classes of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text(
-        "data", ".json .json5 .yaml .yml", "JSON and YAML", _ENTRIES,
+        "data", ".json .json5 .jsonc .geojson .arb .webmanifest", "JSON", _ENTRIES,
+        reader="kb.formats.data:parse_json", titled=False, prose=False, sample='{"a": "\\n"}\n',
+    ),
+    _text(
+        "data", ".yaml .yml", "YAML", _ENTRIES,
         reader="kb.formats.data:parse_indented", titled=False, prose=False, sample="a: 1\n",
     ),
     _text(
@@ -537,7 +541,7 @@ _DATA: Final = (
         reader="kb.formats.data:parse_toml", titled=False, prose=False, sample="[a]\n",
     ),
     _text(
-        "data", ".xml", "other XML", _ENTRIES,
+        "data", ".xml .xsd .xsl .xslt .plist .gpx .kml .xlf .xliff .tmx .resx .wsdl", "other XML", _ENTRIES,
         reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(
@@ -545,8 +549,16 @@ _DATA: Final = (
         reader="kb.formats.data:parse_svg", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(
-        "data", ".conf .properties", "settings", _BLANK_LINES,
+        "data", ".conf", "settings", _BLANK_LINES,
         kind="code", reader="kb.formats.data:parse_settings", prose=False,
+    ),
+    _text(
+        "data", ".properties", "properties of Java", f"{_BLANK_LINES}; escaped letters are read as letters",
+        kind="code", reader="kb.formats.data:parse_properties", prose=False,
+    ),
+    _text(
+        "data", ".strings .po .pot", "texts for translators", f"{_BLANK_LINES}; escaped letters are read as letters",
+        kind="code", reader="kb.formats.data:parse_translations", prose=False,
     ),
     Format(
         ("image",), _split(".png .jpg .jpeg .webp .bmp .tif .tiff"), "image", "images", "ocr", "kb.formats.scanned",

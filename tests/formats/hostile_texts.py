@@ -70,6 +70,8 @@ HOSTILE: Final[dict[str, Callable[[int], str]]] = {
     "dotted table.ini": _again("[a."),
     # Escapes
     "codes.json": _again("\\u00fc", '"', '"'),
+    "comments.jsonc": _again("/*'"),
+    "open strings.strings": _again("'\\\""),
     "open strings.json": _again(' "\\'),
     "long strings.toml": _again('"""'),
     "codes.properties": _again("\\u00fc"),

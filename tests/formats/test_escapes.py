@@ -32,7 +32,31 @@ def embedded(name: str, text: str) -> str:
         ("a.yaml", 'a: "Br\\xFCcke \\\n  \\ am Zoll\\u00E4mtchen\\U0001F963"', 'a: "Brücke  am Zollämtchen🥣"'),
         ("a.yaml", "a: C:\\new\nb: 'C:\\table'\nc: 5\" C:\\new \"", "a: C:\\new\nb: 'C:\\table'\nc: 5\" C:\\new \""),
         ("a.toml", "a = \"K\\u00f6ln\"\nb = 'C:\\new'", "a = \"Köln\"\nb = 'C:\\new'"),
-        ("a.properties", "a=Pf\\u00f6rtner \\n C:\\u00", "a=Pförtner \\n C:\\u00"),
+        (
+            "a.json5",
+            r"{a: 'Pf\u00f6rt\'ner', // it's \u00fc" + '\nb: "C\\xf4te" /* "\\u00fc */}',
+            """{a: 'Pfört'ner', // it's \\u00fc\nb: "Côte" /* "\\u00fc */}""",
+        ),
+        (
+            "a.jsonc",
+            '// "tabs\n{"a": "Pf\\u00f6rtner", "b": "http://x\\u00fc"}',
+            '// "tabs\n{"a": "Pförtner", "b": "http://xü"}',
+        ),
+        ("a.json", "{'a': 'sp\\u00e4t',\n 'b': 'Gr\\\n\u00fc\u00dfe'}", "{'a': 'spät',\n 'b': 'Grüße'}"),
+        (
+            "a.properties",
+            "a=Pf\\u00f6rtner\\nC\\:\\\\new\nb\\ c=Tor\\\n  turm, don''t ''x''",
+            "a=Pförtner C:\\new\nb c=Torturm, don't ''x''",
+        ),
+        ("a.properties", "# C:\\new \\u00fc\n\\=C:\\u00", "# C:\\new \\u00fc\n=C:\\u00"),
+        ("a.conf", "a=Pf\\u00f6rtner C:\\new don''t", "a=Pförtner C:\\new don''t"),
+        (
+            "a.strings",
+            '/* it\\U00fc */ "k" = "Gr\\U00FC\\u00dfe\\n\\"aus\\" K\\U00F6ln";',
+            '/* it\\U00fc */ "k" = "Grüße "aus" Köln";',
+        ),
+        ("a.po", '# it "s\nmsgid "Mills\\n"\nmsgstr "M\\303hlen\\n"', '# it "s\nmsgid "Mills "\nmsgstr "M\\303hlen "'),
+        ("a.kml", "<name>B&#252;rste</name>", "<name>Bürste</name>"),
         ("a.xml", "<a>B&#252;rste &#xE4; &eacute; R&amp;D &nosuch;</a>", "<a>Bürste ä é R&D &nosuch;</a>"),
         ("a.xml", "<a><![CDATA[B&#252;rste]]> &uuml;</a>", "<a><![CDATA[B&#252;rste]]> ü</a>"),
         ("a.md", "Stra&szlig;e, T&#246;pfer&nbsp;Q&amp;A `&uuml;`", "Straße, Töpfer Q&A `&uuml;`"),
@@ -107,9 +131,20 @@ def test_long_texts_without_spaces_keep_their_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['"\\' * 200_000, "&" * 400_000, "*a" * 200_000, "a\\" * 200_000, "a<b " * 100_000, "<![CDATA[&" * 40_000]
+    "text",
+    [
+        '"\\' * 200_000,
+        "&" * 400_000,
+        "*a" * 200_000,
+        "a\\" * 200_000,
+        "a<b " * 100_000,
+        "<![CDATA[&" * 40_000,
+        "'\\\"" * 100_000,
+    ],
 )
-@pytest.mark.parametrize("name", ["a.json", "a.xml", "a.md", "a.tex", "a.adoc", "a.rst", "a.org"])
+@pytest.mark.parametrize(
+    "name", ["a.json", "a.yaml", "a.properties", "a.xml", "a.md", "a.tex", "a.adoc", "a.rst", "a.org"]
+)
 def test_time_is_linear(name: str, text: str) -> None:
     """Whatever stands in a file."""
     begun = time.thread_time()
