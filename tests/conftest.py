@@ -23,6 +23,7 @@ from chroma_server import RunningChroma
 from clean_environ import clean_environ
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from hypothesis.strategies import text
 from seed_example import write_seed
 from tiny_bge_m3 import build_tiny_bge_m3
 
@@ -71,6 +72,15 @@ def pytest_xdist_auto_num_workers() -> int | None:
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     return cores() + 2
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, object, object]:
+    """Make what Hypothesis keeps of Unicode while the workers import the tests: each would take a second for it."""
+    started = yield
+    if session.config.getoption("numprocesses", None):
+        text().validate()
+    return started
 
 
 @pytest.hookimpl(trylast=True)
