@@ -14,7 +14,7 @@ from kb.answers.follow_up import globs_of, is_follow_up, with_other, with_words_
 from kb.answers.language_model import open_model
 from kb.cli.commands.chat import HELP, Conversation, history_file
 from kb.cli.session import ClientContext, Session
-from kb.records import SearchRequest
+from kb.records import Missing, SearchRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,6 +129,24 @@ def test_a_question_is_answered_with_sources(talk: Talk) -> None:
     """As kb ask does."""
     assert talk.say("Which vector store?").startswith("Use ChromaDB. [1]\nOther. [2]\n\n[1] ")
     assert talk.asked == [SearchRequest("Which vector store?")]
+
+
+def test_what_is_missing_is_told_until_it_changes(talk: Talk) -> None:
+    """Once a conversation, though an answer came between; an answer that is not there is told each time."""
+    refused = replace(answer(), weak=True)
+    failed, held = Missing(failed=1), Missing(failed=1, held=3)
+
+    for missing in (failed, failed, None, failed, held, held, failed):
+        talk.kb.given = replace(refused, missing=missing) if missing else answer(hit("Use ChromaDB."))
+        talk.say("Which vector store?")
+
+    told = talk.err.getvalue()
+    assert told.count("no passage is near enough") == 6
+    assert [line.split(": ")[2] for line in told.splitlines() if "missing from the index" in line] == [
+        "1 file that could not be indexed (kb status)",
+        "3 files held (missing from disk), 1 file that could not be indexed (kb status)",
+        "1 file that could not be indexed (kb status)",
+    ]
 
 
 def test_a_follow_up_is_asked_of_the_files_before(talk: Talk) -> None:

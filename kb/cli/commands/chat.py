@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kb.answers.language_model import LanguageModel
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.records import Answer, IndexReport, Reply
+    from kb.records import Answer, IndexReport, Missing, Reply
     from kb.search.syntax import Question
 
     class Answering(Protocol):
@@ -115,6 +115,7 @@ class Conversation:
         self._files: tuple[str, ...] = ()
         self._request = SearchRequest("")
         self._reply: Reply | None = None
+        self._told_missing: Missing | None = None
         self._commands: dict[str, Callable[[str], None]] = {
             "/sources": self._sources,
             "/open": self._open_source,
@@ -215,7 +216,10 @@ class Conversation:
             self._session.write(reply_text(reply, style))
             save_results(self._session.client.terminal, cited(reply))
         # The hits are not shown, so it says nothing that there are more of them.
-        answer = replace(reply.answer, below=0)
+        missing = reply.answer.missing
+        answer = replace(reply.answer, below=0, missing=None if missing == self._told_missing else missing)
+        # What is missing is the same for most questions, and is told again where it changes.
+        self._told_missing = missing or self._told_missing
         # A conversation has no options, so it shows no advice about them.
         for line in [*reply_notices(reply, style.cwd), *(one.message for one in notices(answer, style.cwd))]:
             self._session.notice(line)
