@@ -10,6 +10,7 @@ from typing import Final
 _PDF: Final = re.compile(r"(?:D:)?(\d{4})(\d{2})?(\d{2})?")
 _ISO: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _COMPACT: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_NO_YEAR: Final = re.compile(r" -\d{4} ")
 _FIRST_YEAR: Final = 1900
 
 
@@ -32,9 +33,9 @@ def day_of(text: str | None) -> str:
 
 
 def mail_date(text: str | None) -> str:
-    """Return the day in a mail's date header, in the sender's time zone."""
+    """Return the day in a mail's date header, in the sender's time zone. A year below 1, as in a draft, is no date."""
     try:
-        return parsedate_to_datetime(text).date().isoformat() if text else ""
+        return parsedate_to_datetime(text).date().isoformat() if text and not _NO_YEAR.search(text) else ""
     except (ValueError, TypeError, IndexError, OverflowError):
         return ""
 

@@ -1,10 +1,12 @@
 """Reads RSS and Atom feeds: the title, day, author, categories and text of each entry.
 
-RSS 2.0 (https://www.rssboard.org/rss-specification), RSS 1.0 with its content module, and Atom (RFC 4287).
+RSS 2.0 (https://www.rssboard.org/rss-specification), RSS 1.0 with its content module, and Atom (RFC 4287). An export of
+WordPress is RSS 2.0 with elements of its own: comments, and entries that are no posts.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
@@ -34,6 +36,13 @@ _NAMESPACES: Final = (
 )
 # Podcasts say in it what feeds say in elements of their own, often both.
 _PODCAST: Final = "{http://www.itunes.com/dtds/podcast-1.0.dtd}"
+_WORDPRESS: Final = "{http://wordpress.org/export/"
+# Entries of WordPress without a text for readers.
+_SETTINGS: Final = frozenset(
+    {"nav_menu_item", "revision", "custom_css", "customize_changeset", "oembed_cache", "user_request"}
+    | {"wp_global_styles", "wp_navigation", "wp_template", "wp_template_part", "wp_font_family", "wp_font_face"}
+)
+_PARAGRAPHS: Final = re.compile(r"(<pre\b.*?(?:</pre>|\Z))|\r?\n[ \t]*\r?\n", re.DOTALL)
 # The longest text first: a summary is not read where the content is there.
 _BODIES: Final = ("encoded", "content", "description", "summary")
 
@@ -59,20 +68,46 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
     builder.add_tags((), language(root) or said(about.get("language")).partition("-")[0].lower())
     builder.add_text(_text_of(about.get("description")) or said(about.get("subtitle")))
     for entry in root.iter():
-        if local(entry) in _ENTRIES:
+        if local(entry) in _ENTRIES and _of_wordpress(entry, "post_type") not in _SETTINGS:
             _add(builder, entry)
 
 
 def _add(builder: TextBuilder, entry: ET.Element) -> None:
     parts = _parts(entry)
-    title, day = _text_of(parts.get("title")), _day(parts)
+    title, day = _text_of(parts.get("title")), _day(parts) or day_of(_of_wordpress(entry, "post_date"))
     builder.add_place("entry: " + ", ".join(filter(None, (title or "no title", day))), reset_headings=True)
     builder.add_heading(title, 1)
     facts = (("Author", _author(parts)), ("Categories", ", ".join(_categories(entry))), ("Link", _link(entry)))
     builder.add_text("\n".join(f"{name}: {value}" for name, value in facts if value))
     bodies = (_html_of(parts[name]) for name in _BODIES if name in parts)
     if body := next((one for one in bodies if one.strip()), ""):
-        put(parsed(body), builder)
+        is_typed = bool(_of_wordpress(entry, "post_type"))
+        put(parsed(_with_paragraphs(body) if is_typed else body), builder)
+    for comment in entry:
+        if comment.tag.startswith(_WORDPRESS) and local(comment) == "comment":
+            _add_comment(builder, comment)
+
+
+def _add_comment(builder: TextBuilder, comment: ET.Element) -> None:
+    """Add a comment on a post, if it is published and a reader wrote it."""
+    if _of_wordpress(comment, "comment_approved") != "1" or "back" in _of_wordpress(comment, "comment_type"):
+        return
+    about = (_of_wordpress(comment, "comment_author"), day_of(_of_wordpress(comment, "comment_date")))
+    builder.add_text("Comment by " + ", ".join(filter(None, about)))
+    put(parsed(_with_paragraphs(_of_wordpress(comment, "comment_content", raw=True))), builder)
+
+
+def _with_paragraphs(body: str) -> str:
+    """Return the HTML that WordPress makes of a text whose paragraphs are divided by empty lines."""
+    if "<p>" in body or "<p " in body:
+        return body
+    return _PARAGRAPHS.sub(lambda found: found[1] or "<p>", body)
+
+
+def _of_wordpress(element: ET.Element, name: str, *, raw: bool = False) -> str:
+    """Return what an element of WordPress says on one line, or as it is; empty if there is none."""
+    found = next((one for one in element if one.tag.startswith(_WORDPRESS) and local(one) == name), None)
+    return (found.text or "") if raw and found is not None else said(found)
 
 
 def _parts(element: ET.Element) -> dict[str, ET.Element]:

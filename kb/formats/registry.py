@@ -483,7 +483,8 @@ _BINARY: Final = (
     ),
     _child(
         "feed", ".rss .atom", "feeds", "kb.formats.feed",
-        "`entry: Pears ripen, 2024-02-01`; RSS and Atom, in `.xml` files too; author and categories, the HTML as text",
+        "`entry: Pears ripen, 2024-02-01`; RSS and Atom, in `.xml` files too; author and categories, the HTML as "
+        "text; the comments in an export of WordPress",
         recognise="kb.formats.feed:is_feed", among=(".xml",),
     ),
     _child(

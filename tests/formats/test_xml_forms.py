@@ -61,6 +61,35 @@ def test_rss() -> None:
     ]
 
 
+WORDPRESS = """<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"
+ xmlns:wp="http://wordpress.org/export/1.2/"><channel><title>Mills</title>
+<item><title>Home</title><wp:post_type>nav_menu_item</wp:post_type></item>
+<item><title>The wheel</title><pubDate>Mon, 30 Nov -0001 00:00:00 +0000</pubDate>
+<content:encoded><![CDATA[It turns.\r\n\r\nIt is\noak.<pre>a\n\nb</pre>]]></content:encoded>
+<wp:post_date>2024-02-03 10:00:00</wp:post_date><wp:post_type>post</wp:post_type>
+<wp:comment><wp:comment_author>Ben</wp:comment_author><wp:comment_date>2024-02-05 11:00:00</wp:comment_date>
+<wp:comment_content><![CDATA[Ours was <b>elm</b>.\n\nAnd the axle?]]></wp:comment_content>
+<wp:comment_approved>1</wp:comment_approved><wp:comment_type>comment</wp:comment_type></wp:comment>
+<wp:comment><wp:comment_content>Buy</wp:comment_content><wp:comment_approved>spam</wp:comment_approved></wp:comment>
+<wp:comment><wp:comment_content>[...]</wp:comment_content><wp:comment_approved>1</wp:comment_approved>
+<wp:comment_type>pingback</wp:comment_type></wp:comment></item>
+<item><title>Draft</title><pubDate>Mon, 30 Nov -0001 00:00:00 +0000</pubDate>
+<content:encoded><p>x\n\ny</p></content:encoded>
+<wp:post_date>0000-00-00 00:00:00</wp:post_date><wp:post_type>page</wp:post_type></item></channel></rss>
+"""
+
+
+def test_export_of_wordpress() -> None:
+    """Published comments are read, paragraphs are those that its pages have, and menus are left out."""
+    found = extracted(feed, WORDPRESS)
+
+    assert places(found) == ["entry: The wheel, 2024-02-03", "entry: Draft"]
+    assert found.text.split("\n\n") == [
+        "The wheel", "It turns.", "It is oak.", "a", "b", "Comment by Ben, 2024-02-05", "Ours was elm.",
+        "And the axle?", "Draft", "x y\n",
+    ]  # fmt: skip
+
+
 def test_atom() -> None:
     """Titles in HTML, content as elements and as plain text; the address is that of the page."""
     found = extracted(feed, ATOM)
