@@ -151,8 +151,7 @@ class Container:
         from kb.files.scan import Disk
         from kb.watching.mounts import points
 
-        never = (self.store_path, *((str(self.settings.file),) if self.settings.file else ()))
-        return Disk(self.folders, rules_of(self.config), never=never, mounted=points)
+        return Disk(self.folders, rules_of(self.config), never=self.settings.own_files(), mounted=points)
 
     def _encoder(self) -> Encoder:
         from kb.models import encoder_of

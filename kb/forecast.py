@@ -124,7 +124,7 @@ def of_new_store(
     """
     if not is_new(settings):
         return None
-    disk = Disk(settings.folder_paths(), rules_of(settings.config), never=(settings.store_path(),))
+    disk = Disk(settings.folder_paths(), rules_of(settings.config), never=settings.own_files())
     files = disk.scan().files
     if sum(file.stat.size for file in files) < _FEW_BYTES:
         return None

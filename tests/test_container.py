@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kb.app import LocalKnowledgeBase
-from kb.config import load
+from kb.config import load, render_own
 from kb.container import Container
 from kb.errors import ModelMismatch, StoreError
 from kb.store.catalog import SqliteCatalog
@@ -39,6 +39,22 @@ def opened(notes: Path, store: Path, model: str = "one") -> LocalKnowledgeBase:
     """A knowledge base with a fake model."""
     settings = load(environ={}, overrides={"folders.paths": str([str(notes)]), "store.path": str(store)})
     return LocalKnowledgeBase(Container(settings, lambda _: None, embedder=Fake(model)))  # type: ignore[arg-type]  # a fake
+
+
+def test_its_own_configuration_is_no_document(notes: Path) -> None:
+    """As kb init --here writes it into the folder that is read; another file of that name is one."""
+    file = notes / "config.toml"
+    file.write_text(render_own({"folders.paths": ["."], "store.path": ".kb"}), "utf-8")
+    (notes / "sub").mkdir()
+    (notes / "sub" / "config.toml").write_text("colour = 'blue'\n", "utf-8")
+    settings = load(str(file), {})
+
+    with LocalKnowledgeBase(Container(settings, lambda _: None, embedder=Fake("one"))) as kb:  # type: ignore[arg-type]  # a fake
+        kb.index()
+        paths = [one.path for one in kb.documents()]
+
+    assert "sub/config.toml" in paths
+    assert "config.toml" not in paths
 
 
 def dying(step: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,18 @@ def test_the_forecast_is_near_the_truth(of_all_lengths: Settings, forms: Path, m
 
 
 @pytest.mark.usefixtures("roughly")
+def test_the_configuration_is_none_of_the_files(settings: Settings, tmp_path: Path) -> None:
+    """An index run does not read it either."""
+    file = tmp_path / "notes" / "config.toml"
+    file.write_text(
+        f'[folders]\npaths = ["."]\n[store]\npath = "{tmp_path}/store"\n[embed]\nmodel = "{settings.model()}"\n',
+        "utf-8",
+    )
+
+    assert first_run(load(str(file), {}), None).files == NOTES
+
+
+@pytest.mark.usefixtures("roughly")
 def test_a_forecast_loads_no_torch_and_writes_nothing(settings: Settings, tmp_path: Path) -> None:
     """A model without an ONNX form is not tried; its speed is estimated, and no store is made."""
     encoder = Encoder(locate(settings.model()), models=tmp_path / "models")

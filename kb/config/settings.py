@@ -55,6 +55,10 @@ class Settings:
         """Return the store's directory, absolute and with links resolved, so that each store has one path."""
         return self.resolve(self.config.store.path)
 
+    def own_files(self) -> tuple[str, ...]:
+        """Return what is kb's own and never read as a document: the store, and the file of this configuration."""
+        return (self.store_path(), *([str(self.file)] if self.file else []))
+
     def headers_file(self) -> str:
         """Return the file with headers for the Chroma server, absolute; empty if none is configured."""
         return self.resolve(self.config.store.headers_file) if self.config.store.headers_file else ""
