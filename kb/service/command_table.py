@@ -41,6 +41,7 @@ VALUED = frozenset(
         "--seconds",
         "--seed",
         "--since",
+        "--sort",
         "--spans",
         "--tag",
         "--timeout",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,22 +12,38 @@ from kb.cli.output import formats
 from kb.cli.output.notices import unmatched_notices
 from kb.cli.output.reports import list_text
 from kb.records import Filters
+from kb.search.filters import day_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kb.cli.session import Session
+    from kb.records import KnownFile
+
+# What the files are sorted by, the newest or largest first; by path they are anyway.
+_ORDERS: Final[dict[str, Callable[[KnownFile], tuple[int, int]] | None]] = {
+    "path": None,
+    "date": lambda file: (day_of(file).toordinal(), file.stat.mtime_ns),
+    "size": lambda file: (file.stat.size, 0),
+}
 
 
 @command(short_help="List the indexed files.", remote=True)
 @click.option("-l", "--long", is_flag=True, help="Also show passages, size, date, language, title and tags.")
 @click.option("-0", "--null", is_flag=True, help="End each path with NUL, for xargs -0.")
 @json_option
+@click.option(
+    "--sort", type=click.Choice(list(_ORDERS)), default="path", help="Newest or largest first.  [default: path]"
+)
 @filter_options
 @click.pass_obj
-def list_files(session: Session, long: bool, null: bool, as_json: bool, filters: Filters) -> int:
+def list_files(session: Session, *, long: bool, null: bool, as_json: bool, sort: str, filters: Filters) -> int:
     """List the indexed files. The exit code is 0 with files, 1 without."""
     refuse_conflicts({"--long": long, "--null": null, "--json": as_json})
     with session.open_to_ask() as kb:
         files = kb.documents(filters)
+        if order := _ORDERS[sort]:
+            files = sorted(files, key=order, reverse=True)
         lost = list(unmatched_notices(kb.unmatched(filters)))
     style = session.style()
     for notice in lost:

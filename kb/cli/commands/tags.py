@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 
 @command(short_help="List the tags in use.", remote=True)
+@click.argument("prefix", default="")
 @json_option
 @filter_options
 @click.pass_obj
-def tags(session: Session, as_json: bool, filters: Filters) -> int:
-    """List the tags and the number of files with each. The exit code is 0 with tags, 1 without.
+def tags(session: Session, prefix: str, as_json: bool, filters: Filters) -> int:
+    """List the tags that begin with PREFIX, or all, and the number of files with each.
 
-    A tag counts for the tags above it: a file tagged a/b also counts for a.
+    A tag counts for the tags above it: a file tagged a/b also counts for a. The exit code is 0 with tags, 1 without.
     """
+    wanted = prefix.removeprefix("#").casefold()
     with session.open_to_ask() as kb:
-        found = kb.tags(filters)
+        found = [one for one in kb.tags(filters) if one[0].casefold().startswith(wanted)]
         lost = list(unmatched_notices(kb.unmatched(filters)))
     if as_json:
         session.write_json({"tags": [{"tag": tag, "files": number} for tag, number in found]})
@@ -35,5 +37,7 @@ def tags(session: Session, as_json: bool, filters: Filters) -> int:
     for notice in lost:
         session.notice(notice)
     if not found and not lost:
-        session.notice("no file has a tag" if filters == Filters() else "no file that matches the filters has a tag")
+        files = "file" if filters == Filters() else "file that matches the filters"
+        beginning = f" that begins with {one_line(prefix)}" if prefix else ""
+        session.notice(f"no {files} has a tag{beginning}")
     return 0 if found else 1

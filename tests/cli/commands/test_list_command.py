@@ -7,8 +7,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+from made_up import known_file
 
-from kb.records import Filters
+from kb.records import FileStat, Filters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,26 @@ def test_list_names_the_files(command: CommandLine) -> None:
         "/notes/a.md",
         "/notes/b.md",
     ]
+
+
+def test_list_is_sorted(command: CommandLine) -> None:
+    """The newest or largest first, and those that are equal by path; a file without a date counts by its change."""
+    day = 86_400 * 10**9
+    command.kb.files = [
+        known_file("a.md", date=date(1970, 1, 9), stat=FileStat(5, 1, 1, 1, 1)),
+        known_file("b.md", date=None, stat=FileStat(70, 20 * day, 1, 1, 1)),
+        known_file("c.md", date=date(1970, 1, 9), stat=FileStat(70, 2, 1, 1, 1)),
+        known_file("d.md", date=None, stat=FileStat(6, 30 * day, 1, 1, 1)),
+    ]
+
+    def order(*words: str) -> str:
+        return "".join(path.removeprefix("/notes/")[0] for path in command("list", *words)[1].splitlines())
+
+    assert (order(), order("--sort", "path")) == ("abcd", "abcd")
+    assert order("--sort", "date") == "dbca"
+    assert order("--sort=size") == "bcda"
+    assert json.loads(command("list", "--json", "--sort", "size")[1])["files"][0]["path"] == "/notes/b.md"
+    assert command("list", "--sort", "name")[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,18 @@ def test_tags_are_listed_with_their_counts(command: CommandLine) -> None:
     assert json.loads(command("tags", "--json")[1])["tags"][0] == {"tag": "work", "files": 12}
 
 
+def test_tags_that_begin_with_something(command: CommandLine) -> None:
+    """With or without #, in capitals or not; what only contains it does not."""
+    command.kb.tags = lambda filters=None: [("Work", 3), ("work/plan", 2), ("homework", 1)]  # type: ignore[method-assign]  # noqa: ARG005
+
+    assert command("tags", "#wO") == (0, "     3  #Work\n     2  #work/plan\n", "")
+    assert json.loads(command("tags", "work/", "--json")[1]) == {"tags": [{"tag": "work/plan", "files": 2}]}
+    assert command("tags", "x", "--type", "md")[2] == (
+        "kb: no file that matches the filters has a tag that begins with x\n"
+    )
+    assert command("tags", "plan") == (1, "", "kb: no file has a tag that begins with plan\n")
+
+
 def test_no_tags_are_told(command: CommandLine) -> None:
     """On standard error, with exit code 1, and whether filters are the reason."""
     command.kb.tags = lambda filters=None: []  # type: ignore[method-assign]  # noqa: ARG005
