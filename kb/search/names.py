@@ -86,7 +86,8 @@ def unmatched(files: Sequence[KnownFile], filters: Filters, *, some: bool = Fals
     found += _paths(filters.paths, done)
     found += [_type(value, done) for value in _bare(filters.types)]
     found += [_language(value, done) for value in _bare(filters.languages)]
-    found += _days(filters, done)
+    # A day that some file passes is within those of the files.
+    found += [] if some else _days(filters, done)
     lost = tuple(one for one in found if one is not None)
     if some or any(not selected(done, _alone(filters, one.filter)) for one in lost) or selected(done, filters):
         return lost
