@@ -107,7 +107,9 @@ def _matrix_row(function: ast.FunctionDef) -> str:
 def documents_block() -> str:
     """Every format of another program: what reads it, and what a hit in it says."""
     rows = [row for row in REGISTRY.rows if row.in_child]
-    return _formats(("files", "read by", "a hit says"), [(_files(row), _by(row), row.about) for row in rows])
+    return _formats(
+        ("files", "read by", "a hit says"), [(_files(row) or "some `.xml`", _by(row), row.about) for row in rows]
+    )
 
 
 def plain_block() -> str:
@@ -130,7 +132,9 @@ def types_block() -> str:
         for name in row.types if row.types == ("code",) else (one for one in row.types if one != "code"):
             types.setdefault(name, []).append(_files(row))
     types["code"].insert(0, "every programming language: those above, and")
-    return _formats(("`--type`", "files"), [(f"`{name}`", " ".join(files)) for name, files in types.items()])
+    return _formats(
+        ("`--type`", "files"), [(f"`{name}`", " ".join(filter(None, files))) for name, files in types.items()]
+    )
 
 
 def imports_block() -> str:

@@ -387,6 +387,12 @@ _PLAIN: Final = (
         "parents",
         reader="kb.formats.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
+    _text(
+        "wiki", ".mediawiki .wiki", "wiki pages",
+        "MediaWiki and Vimwiki: headings, links, categories and tags; each passage of a table is embedded with the "
+        "column names, of a list with its parents",
+        reader="kb.formats.wiki:parse_wiki", titled=False, anchors=True, sample="== x ==\n* [[a]]\n",
+    ),
     _TEXT,
     _text("text", ".log", "logs", _BLANK_LINES, kind="code", prose=False),
     _text(
@@ -491,6 +497,11 @@ _BINARY: Final = (
         "article", ".nxml .dbk .docbook .tei", "articles in XML", "kb.formats.xml_article",
         "its headings; JATS, DocBook and TEI, in `.xml` files too",
         recognise="kb.formats.xml_article:is_article", among=(".xml",),
+    ),
+    _child(
+        "wiki", "", "exports of MediaWiki", "kb.formats.wiki",
+        "`page: Water mill, 2024-02-01`; exports of MediaWiki: each page in its last revision",
+        recognise="kb.formats.wiki:is_export", among=(".xml",),
     ),
     _child(
         "outline", ".opml", "outlines", "kb.formats.opml", "its entries, each below those that it belongs to",
