@@ -48,6 +48,7 @@ _FORMS: Final[Mapping[str, tuple[str, Callable[[Excerpt], str]]]] = {
     "text": ("text", text),
     "rst": ("text", text),
     "asciidoc": ("text", text),
+    "wiki": ("text", text),
 }
 
 
