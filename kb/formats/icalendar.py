@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kb.formats.builder import Unreadable, line
 from kb.formats.charset import prepare
 from kb.formats.contentlines import content_lines, parts
+from kb.formats.html import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from kb.formats.builder import TextBuilder
     from kb.formats.contentlines import ContentLine
@@ -21,6 +22,9 @@ __all__ = ["entries", "extract", "prepare"]
 _ENTRIES: Final = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "journal"}
 _MOMENT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T(\d{2})(\d{2})\d{2}(Z)?)?")
 _PERSON: Final = re.compile(r"mailto:", re.IGNORECASE)
+_HTML: Final = re.compile(
+    r"</?(?:html-blob|html|p|div|span|br|a|b|i|u|strong|em|ul|ol|li)(?:\s[^<>]{0,1000})?/?>", re.IGNORECASE
+)
 _EVERY: Final = re.compile(r"FREQ=(\w+)", re.IGNORECASE)
 _UNTIL: Final = re.compile(r"UNTIL=(\w+)", re.IGNORECASE)
 
@@ -104,11 +108,20 @@ def _entry(kind: str, said: Sequence[ContentLine]) -> Entry:
     ]
     tags = [tag for one in said if one.name == "CATEGORIES" for tag in parts(one.value, ",") if tag]
     facts.append(("Categories", ", ".join(tags)))
-    description = first["DESCRIPTION"].text if "DESCRIPTION" in first else ""
+    description = _description(first)
     day = (begin or due or done)[:10]
     return Entry(
         kind, text.get("SUMMARY", ""), day, [f"{name}: {value}" for name, value in facts if value], description, tags
     )
+
+
+def _description(first: Mapping[str, ContentLine]) -> str:
+    """Return the description of an entry, in which Google writes HTML; Outlook has the same as HTML, or that alone."""
+    one = first.get("DESCRIPTION") or first.get("X-ALT-DESC")
+    text = one.text if one else ""
+    if _HTML.search(text) is None:
+        return text
+    return "\n\n".join(piece.text for piece in parsed(text.replace("\n", "<br>")).pieces)
 
 
 def _moment(one: ContentLine | None) -> str:

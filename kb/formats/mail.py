@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # --- Headers ------------------------------------------------------------------------------------------------------
 
 _SURROGATES: Final = re.compile("[\udc80-\udcff]")
+_ENCODED_IN_TURN: Final = re.compile(r"\?=\s+=\?")
 # Begins Japanese and Korean letters in ASCII text.
 _ESCAPE: Final = "\x1b$"
 # The line above a signature, in which the space does not mean that it goes on.
@@ -45,6 +46,9 @@ def header(message: EmailMessage, name: str) -> str:
     raw = _raw(message, name)
     if _SURROGATES.search(raw) or _ESCAPE in raw:
         return line(_undeclared(raw, charset_of(message)))
+    # Python keeps the blank between two encoded words of a name, and decodes each for itself.
+    if _ENCODED_IN_TURN.search(raw) and "=?" not in (text := _undeclared(raw, "")):
+        return line(text)
     try:
         return line(str(message.get(name) or ""))
     except (ValueError, TypeError, IndexError, AttributeError, LookupError):

@@ -209,3 +209,20 @@ def test_encoded_words_between_others_in_a_subject() -> None:
     extract("x.eml", head.encode(), builder, Limits())
 
     assert builder.build().title == "Rück früh im März, 日本"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("=?utf-8?Q?J=C3=B6rg_M?=\n =?utf-8?Q?=C3=BCller?= <j@example.org>", "Jörg Müller <j@example.org>"),
+        ("=?utf-8?B?TcO8aMM=?= =?utf-8?B?vGxlLCBuZXc=?= <m@example.org>", "Mühüle, new <m@example.org>"),
+        ("=?iso-8859-1?Q?M=FChl?= =?utf-8?Q?=C3=A4?= <m@example.org>", "Mühlä <m@example.org>"),
+        ("=?utf-8?Q?M=C3=BChle?= am Fluss <m@example.org>", "Mühle am Fluss <m@example.org>"),
+    ],
+)
+def test_words_encoded_in_several_pieces(value: str, said: str) -> None:
+    """A name goes on without a blank from one encoded word to the next, which may divide a letter."""
+    builder = TextBuilder(10_000)
+    extract("x.eml", f"From: {value}\nSubject: Mill\n\nText.\n".encode(), builder, Limits())
+
+    assert builder.build().author == said

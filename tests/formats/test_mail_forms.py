@@ -230,6 +230,27 @@ def test_quoted_printable_calendar() -> None:
     assert extracted("x.vcs", said.encode()).title == "Bücher tauschen"
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            'DESCRIPTION:Bring <b>oak</b><br>and&nbsp\\;nails.\\nSee <a href="x">here</a>',
+            "Bring oak\nand nails.\nSee here",
+        ),
+        ("DESCRIPTION:<html-blob><p>One.</p><ul><li>two</li></ul></html-blob>", "One.\n\n- two"),
+        ("X-ALT-DESC;FMTTYPE=text/html:<html><body>See <i>manual</i></body></html>", "See manual"),
+        ("DESCRIPTION:If a < b\\, write <ana@example.org>", "If a < b, write <ana@example.org>"),
+    ],
+)
+def test_descriptions_of_calendars_in_html(lines: str, said: str) -> None:
+    """Google writes HTML where others write text, Outlook beside it; signs and addresses are none."""
+    found = extracted(
+        "x.ics", f"BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:Mill\n{lines}\nEND:VEVENT\nEND:VCALENDAR\n".encode()
+    )
+
+    assert found.text == f"Mill\n\n{said}\n"
+
+
 @pytest.mark.parametrize("kind", ["alternative", "mixed"])
 def test_invitations(kind: str) -> None:
     """An invitation is told once, beside the text that comes with it."""
