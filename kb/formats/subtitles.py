@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from kb.formats.escapes import references
 from kb.formats.markup import Outline, one_line
 from kb.records import Block, Place
 
@@ -55,7 +56,9 @@ def parse_subtitles(text: str, first_line: int = 1) -> Outline:
         blocks=tuple(blocks),
         places=tuple(places),
         noise=tuple(noise),
-        substitutions=tuple((one.start(), one.end(), "") for one in _TAG_IN_WORD.finditer(text)),
+        substitutions=tuple(
+            sorted((*references(text), *((one.start(), one.end(), "") for one in _TAG_IN_WORD.finditer(text))))
+        ),
         title=one_line((header[1] or "").lstrip("- ")) if header else "",
     )
 

@@ -97,6 +97,8 @@ def embedded(name: str, text: str) -> str:
         ("a.tex", "Wasser%\n  fall 5\\%\nx% y\nz", "Wasserfall 5\\%\nx\nz"),
         ("a.tex", '\\usepackage[ngerman]{babel}\n"Ubung Ma"s "so"', '\\usepackage[ngerman]{babel}\nÜbung Maß "so"'),
         ("a.tex", '\\usepackage[french]{babel}\n"Ubung', '\\usepackage[french]{babel}\n"Ubung'),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:03.000\nR&amp;D at the&nbsp;mill\n", "R&D at the mill"),
+        ("a.srt", "1\n00:00:01,000 --> 00:00:03,000\nM&#252;hle\n", "Mühle"),
         ("a.txt", "C:\\u00fc &uuml; **W**orld", "C:\\u00fc &uuml; **W**orld"),
     ],
 )
