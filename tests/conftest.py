@@ -14,9 +14,10 @@ import signal
 import sys
 import tempfile
 import time
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chroma_server import RunningChroma
@@ -32,9 +33,14 @@ from kb.embedding.encoder import Encoder
 from kb.embedding.locate import BUNDLED, BUNDLED_PACKAGE, locate
 from kb.embedding.onnx_export import export
 from kb.embedding.onnx_runtime import cores
+from kb.embedding.tokens import ModelTokens
+from kb.formats import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
 
     from kb.embedding.spec import Located
 
@@ -265,10 +271,54 @@ def _forms_version() -> str:
 
 @pytest.fixture
 def onnx_minilm(minilm: Located, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Located:
-    """The bundled model in ONNX Runtime, for processes too: it starts in a tenth of the time that torch takes."""
+    """The bundled model in ONNX Runtime, for processes too: it starts in a tenth of the time that torch takes.
+
+    This process reads the model once, whichever knowledge base needs it.
+    """
     if importlib.util.find_spec("onnx") is not None:
         monkeypatch.setenv("KB_MODELS", str(request.getfixturevalue("forms")))
+        monkeypatch.setattr("onnxruntime.InferenceSession", _session_of)
     return minilm
+
+
+_sessions: dict[object, InferenceSession] = {}
+
+
+def _session_of(path: str, *args: Any, **options: Any) -> InferenceSession:
+    from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
+
+    version = (path, _version_of(Path(path)), _version_of(Path(f"{path}.data")))
+    if version not in _sessions:
+        _sessions[version] = InferenceSession(path, *args, **options)
+    return _sessions[version]
+
+
+def _version_of(file: Path) -> tuple[int, ...]:
+    return (file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else ()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """Read once what is the same for every knowledge base: tokenizers, kb's source, the versions of libraries."""
+    read, sources = ModelTokens.__dict__["tokenizer"].func, fingerprint._Sources
+    root = Path(fingerprint.__file__).parents[2]
+    own = sources(root)
+    tokenizers: dict[object, Tokenizer] = {}
+
+    def tokenizer_of(tokens: ModelTokens) -> Tokenizer:
+        file = tokens._directory / "tokenizer.json"
+        version = (file, _version_of(file))
+        if version not in tokenizers:
+            tokenizers[version] = read(tokens)
+        return tokenizers[version]
+
+    tokenizer = cached_property(tokenizer_of)
+    tokenizer.__set_name__(ModelTokens, "tokenizer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelTokens, "tokenizer", tokenizer)
+        patch.setattr(fingerprint, "_version", cache(fingerprint._version))
+        patch.setattr(fingerprint, "_Sources", lambda of: own if of == root else sources(of))
+        yield
 
 
 @pytest.fixture
