@@ -147,6 +147,7 @@ MUTANTS: Final = (
         "tests/indexing/test_centroids.py",
     ),
     Mutant(FUSE, "FILE_WEIGHT: Final = 0.8", "FILE_WEIGHT: Final = 0.4", f"{T_FUSE} {T_QUERY}"),
+    Mutant(FUSE, "FURTHER_WEIGHT: Final = 0.9", "FURTHER_WEIGHT: Final = 1.0", T_FUSE),
     Mutant(FUSE, "** 2 / 2", "** 2", T_FUSE),
     Mutant(FUSE, "among.mean())) / deviation, 0)", "among.mean())) / deviation, -9)", T_FUSE),
     # Refusals: both sides of the evidence, and texts whose language is not calibrated.

@@ -80,7 +80,7 @@ class Signals:
         cosine_rank: Its rank by cosine, from 1.
         bm25: Its BM25 score.
         bm25_rank: Its rank by BM25, from 1.
-        fused: The score that hybrid search orders by.
+        fused: The score that hybrid search orders by, before further passages of a file are counted less.
     """
 
     cosine_rank: int | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from kb.records.characters import SPACELESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,9 +33,11 @@ KEYWORD_WEIGHT: Final = 2.0
 CENTROID_WEIGHT: Final = 0.5
 """The share of the file's centroid in a passage's cosine, 0..1; the passage's own has the rest."""
 FILE_WEIGHT: Final = 0.8
+"""The share of the whole file in a passage's BM25 score, 0..1; the passage's own has the rest."""
+FURTHER_WEIGHT: Final = 0.9
+"""What each further passage of a file keeps of its score, 0..1: the second once, the third twice."""
 # Equal scores deviate by less, since their mean is rounded.
 ROUNDING: Final = 1e-9
-"""The share of the whole file in a passage's BM25 score, 0..1; the passage's own has the rest."""
 
 
 def fused(
@@ -79,6 +81,25 @@ def with_centroids(own: NDArray[np.float64], centroids: NDArray[np.float64]) -> 
     """Return the weighted means of the cosines of passages and of their files' centroids."""
     mixed: NDArray[np.float64] = (1 - CENTROID_WEIGHT) * own + CENTROID_WEIGHT * centroids
     return mixed
+
+
+def with_further(scores: NDArray[np.float64], files: Sequence[int]) -> NDArray[np.float64]:
+    """Return scores in which the further passages of a file count less, so that one file does not fill an answer.
+
+    All passages of a file have its part of the score, so they would come before those of the next file, whatever they
+    say themselves. The best passage keeps its score, and with it the order of files stays as it was.
+
+    Args:
+        scores: The scores of passages.
+        files: The file of each.
+    """
+    order = np.lexsort((-scores, files))
+    of_file = np.asarray(files)[order]
+    starts = np.flatnonzero(np.diff(of_file, prepend=of_file[:1] - 1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    found = scores.copy()
+    found[order] *= FURTHER_WEIGHT**place
+    return found
 
 
 def standardised(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:

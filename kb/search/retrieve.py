@@ -14,7 +14,8 @@ import numpy as np
 
 from kb.records import MODES, Mode
 from kb.search.candidates import BY_WORDS, LEAST_COSINE, CandidatePool, ranks
-from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids, without_cosine
+from kb.search.centroids import file_of
+from kb.search.rank import FILE_WEIGHT, cosines, fused, with_centroids, with_further, without_cosine
 
 if TYPE_CHECKING:
     from kb.records import Signals
@@ -118,7 +119,8 @@ class ByBoth:
         near = with_centroids(own, retriever.centroid_cosines(known))
         with_vector, waiting = np.split(by_words, [len(known)])
         by_both = fused(near, retriever.background_cosines(), with_vector)
-        scores = np.concatenate([by_both, without_cosine(waiting, with_vector, by_both)])
+        evidence = np.concatenate([by_both, without_cosine(waiting, with_vector, by_both)])
+        scores = with_further(evidence, list(map(file_of, ids)))
         return CandidatePool(
             ids,
             scores,
@@ -128,7 +130,7 @@ class ByBoth:
             cosine_ranks=nearest.cosine_ranks,
             bm25=dict(zip(ids, bm25, strict=True)),
             bm25_ranks=ranks(matches.scores),
-            fused=dict(zip(ids, scores.tolist(), strict=True)),
+            fused=dict(zip(ids, evidence.tolist(), strict=True)),
         )
 
     def why(self, cosine: float | None, signals: Signals) -> str:

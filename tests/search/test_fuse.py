@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from kb.search.rank import CENTROID_WEIGHT, KEYWORD_WEIGHT, fused, standardised, with_centroids, without_cosine
+from kb.search.rank import (
+    CENTROID_WEIGHT,
+    KEYWORD_WEIGHT,
+    fused,
+    standardised,
+    with_centroids,
+    with_further,
+    without_cosine,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +74,17 @@ def test_a_passage_stands_beside_its_file() -> None:
     assert with_centroids(np.array([0.5, 0.5]), np.array([0.5, 0.1])) == pytest.approx(
         [0.5, 0.5 - 0.4 * CENTROID_WEIGHT]
     )
+
+
+def test_further_passages_of_a_file_count_less() -> None:
+    """The best of each file keeps its score, the second has nine tenths of its own, the third nine tenths of that."""
+    scores = np.array([5.0, 9.0, 3.0, 8.0, 1.0, 7.0])
+
+    found = with_further(scores, [4, 2, 4, 2, 3, 4])
+
+    assert found == pytest.approx([4.5, 9.0, 3 * 0.81, 7.2, 1.0, 7.0])
+    assert scores.tolist() == [5.0, 9.0, 3.0, 8.0, 1.0, 7.0]
+    assert with_further(np.zeros(0), []).tolist() == []
 
 
 def test_nothing_deviates_nothing_is_said() -> None:

@@ -400,6 +400,21 @@ def test_the_words_of_a_file_count_more_than_those_of_a_passage(times: int, firs
     assert next(hit.passage.file.path for hit in hits if "wait" in hit.passage.text) == first
 
 
+def test_in_hybrid_a_file_about_the_question_leaves_room_for_another() -> None:
+    """Its sections that say nothing of the question do not all come before a passage elsewhere that does."""
+    world = crowd()
+    others = "\n\n".join(f"# Part {part}\n\n{WORDS[part % 3 + 4]} {WORDS[part % 2 + 2]} {part}" for part in range(9))
+    world.write("apples.md", f"# How\n\napple berry apple berry\n\n{others}\n\n# More\n\napple berry")
+    world.write("note.md", "apple cherry elder fig grape")
+    world.run()
+
+    hits = searcher(world).search(ResolvedRequest("apple berry", mode=Mode.HYBRID, limit=11, weak=True)).hits
+
+    paths = [hit.passage.file.path for hit in hits]
+    assert paths[0] == "apples.md"
+    assert paths.index("note.md") < len(paths) - 1 - paths[::-1].index("apples.md")
+
+
 def test_a_store_without_centroids_gives_the_same_answers() -> None:
     """As an earlier kb left it: the vectors themselves say where the middle of a file is."""
     world = crowd()
