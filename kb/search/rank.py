@@ -93,9 +93,9 @@ def with_further(scores: NDArray[np.float64], files: Sequence[int]) -> NDArray[n
         scores: The scores of passages.
         files: The file of each.
     """
-    order = np.lexsort((-scores, files))
-    of_file = np.asarray(files)[order]
-    starts = np.flatnonzero(np.diff(of_file, prepend=of_file[:1] - 1))
+    of_file = np.array(files, np.int64)
+    order = np.lexsort((-scores, of_file))
+    starts = np.flatnonzero(np.diff(of_file[order], prepend=-1))
     place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
     found = scores.copy()
     found[order] *= FURTHER_WEIGHT**place
