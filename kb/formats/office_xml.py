@@ -2,7 +2,8 @@
 
 The text of a merged table cell is repeated in each row that it covers. Readings of characters (ruby) are put at the end
 of their paragraph. Runs of PowerPoint are joined, since a word may have several. Hidden text of Word, and what stands
-elsewhere since it was moved, is removed; text boxes in headers and footers are put below the paragraph they are in.
+elsewhere since it was moved, is removed; text boxes in headers and footers are put below the paragraph they are in, and
+so are the words of charts and diagrams.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
+
+from kb.formats.drawings import chart_series, chart_titles, diagram_texts
+from kb.formats.slide_parts import part_of, targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +32,11 @@ _PARTS: Final = re.compile(
 )
 _SIGN: Final = re.compile(
     rb":vMerge|number-rows-spanned|\browSpan=|:table-rows>|:table-row-group\b|:ruby\b|:vanish\b|:moveFrom\b|:txbxContent\b"
-    rb"|<text:s\b"
+    rb"|<text:s\b|:chart\b|:relIds\b"
 )
+_DRAWINGS: Final = ("/chart}chart", "/diagram}relIds")
+# Of a chart, and of the words of a diagram, which has a layout, colours and styles besides.
+_DRAWN: Final = re.compile(r"\{http://[^}]*/relationships\}(?:id|dm)")
 _RUNS: Final = re.compile(rb":r>\s*<[A-Za-z]{1,20}:r[\s>]")
 _OFF: Final = frozenset({"0", "false", "off"})
 _GROUPS: Final = frozenset({f"{_TABLE}table-rows", f"{_TABLE}table-row-group"})
@@ -66,6 +73,7 @@ def _mended(archive: zipfile.ZipFile, name: str) -> bytes:
     root = ET.fromstring(text)  # noqa: S314 - no entities in it
     if name.startswith("word/"):
         _mend_word(root, _STRICT if root.tag.startswith(_STRICT) else _W)
+        _put_drawings(root, _STRICT if root.tag.startswith(_STRICT) else _W, archive, name)
         if not name.startswith("word/document"):
             _move_boxes(root, _STRICT if root.tag.startswith(_STRICT) else _W)
     elif name.startswith("ppt/"):
@@ -97,6 +105,28 @@ def _is_hidden(run: ET.Element, space: str) -> bool:
     """Whether a run of text is hidden."""
     mark = run.find(f"{space}rPr/{space}vanish") if run.tag == f"{space}r" else None
     return mark is not None and mark.get(f"{space}val", "1") not in _OFF
+
+
+def _put_drawings(root: ET.Element, space: str, archive: zipfile.ZipFile, name: str) -> None:
+    """Put the words of charts and diagrams below the paragraph that shows them; each once, however it is stored."""
+    targets = targets_of(archive, name)
+    for parent in root.iter():
+        for at, paragraph in reversed(list(enumerate(parent))):
+            shown = [one for one in paragraph.iter() if paragraph.tag == f"{space}p" and one.tag.endswith(_DRAWINGS)]
+            ids = [value for one in shown for key, value in one.attrib.items() if _DRAWN.fullmatch(key)]
+            texts = [text for id_ in ids for text in _drawn(archive, targets.pop(id_, ""))]
+            for text in reversed(texts):
+                below = ET.Element(f"{space}p")
+                ET.SubElement(ET.SubElement(below, f"{space}r"), f"{space}t").text = text
+                parent.insert(at + 1, below)
+
+
+def _drawn(archive: zipfile.ZipFile, name: str) -> list[str]:
+    """Return the texts of a chart or a diagram."""
+    if name not in archive.namelist():
+        return []
+    root = part_of(archive.read(name))
+    return [*chart_titles(root), *chart_series(root)] if "/charts/" in name else [*diagram_texts(root)]
 
 
 def _move_boxes(root: ET.Element, space: str) -> None:

@@ -1,7 +1,7 @@
 """Numbers the parts of a PowerPoint presentation by the order of its slides, and finds what xberg leaves out.
 
 A slide's number is its position in the presentation, and its notes are those that it refers to; the names of their
-files say neither. xberg goes by these names. It leaves out the descriptions of pictures, and comments.
+files say neither. xberg goes by these names. It leaves out the descriptions of pictures, titles of axes, and comments.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from kb.formats.builder import alternative_text, line
+from kb.formats.drawings import axis_titles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def in_order(data: bytes) -> bytes:
 
 
 def side_texts(data: bytes) -> dict[int, list[str]]:
-    """Return the descriptions of pictures and charts, and the comments, by the number of the slide.
+    """Return the descriptions of pictures and charts, titles of axes, and the comments, by the number of the slide.
 
     Those of a damaged presentation are left out.
 
@@ -64,8 +65,8 @@ def side_texts(data: bytes) -> dict[int, list[str]]:
                 if part is None or part[1] != "slides/slide":
                     continue
                 content = archive.read(name)
-                described = list(_described(_parsed(content))) if b"descr=" in content else []
-                found[int(part[2])] = [*described, *_comments(archive, name)]
+                described = list(_described(part_of(content))) if b"descr=" in content else []
+                found[int(part[2])] = [*described, *_axes(archive, name), *_comments(archive, name)]
     except _DAMAGE:
         return {}
     return found
@@ -78,15 +79,15 @@ def _numbers(archive: zipfile.ZipFile) -> dict[tuple[str, int], int]:
     """
     slides, notes = "slides/slide", "notesSlides/notesSlide"
     there = [(part[1], int(part[2])) for name in archive.namelist() if (part := _NUMBERED.fullmatch(name))]
-    targets = _targets(archive, _PRESENTATION)
-    order = [targets.get(id_, "") for id_ in _slide_ids(_parsed(archive.read(_PRESENTATION)))]
+    targets = targets_of(archive, _PRESENTATION)
+    order = [targets.get(id_, "") for id_ in _slide_ids(part_of(archive.read(_PRESENTATION)))]
     numbers: dict[tuple[str, int], int] = {}
     for number, name in enumerate(order, 1):
         part = _NUMBERED.fullmatch(name)
         if part is None or part[1] != slides or (key := (slides, int(part[2]))) not in there or key in numbers:
             raise ValueError(f"{name or 'a slide'} is not where its presentation says")
         numbers[key] = number
-        for target in _targets(archive, name).values():
+        for target in targets_of(archive, name).values():
             if (of := _NUMBERED.fullmatch(target)) and of[1] == notes and (notes, int(of[2])) in there:
                 numbers.setdefault((notes, int(of[2])), number)
     last = len(order)
@@ -97,7 +98,7 @@ def _numbers(archive: zipfile.ZipFile) -> dict[tuple[str, int], int]:
     return numbers
 
 
-def _targets(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
+def targets_of(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
     """Return the files that a part of the archive refers to, by the id of the relationship."""
     folder, file = posixpath.split(name)
     relations = f"{folder}/_rels/{file}.rels"
@@ -105,7 +106,7 @@ def _targets(archive: zipfile.ZipFile, name: str) -> dict[str, str]:
         return {}
     return {
         one.get("Id", ""): posixpath.normpath(posixpath.join("/", folder, one.get("Target", ""))).lstrip("/")
-        for one in _parsed(archive.read(relations))
+        for one in part_of(archive.read(relations))
         if one.get("TargetMode") != "External"
     }
 
@@ -124,18 +125,25 @@ def _described(slide: ET.Element) -> Iterator[str]:
             yield text
 
 
+def _axes(archive: zipfile.ZipFile, slide: str) -> Iterator[str]:
+    """Yield the titles of the axes of charts on a slide."""
+    for name in targets_of(archive, slide).values():
+        if name.startswith("ppt/charts/chart") and name in archive.namelist():
+            yield from axis_titles(part_of(archive.read(name)))
+
+
 def _comments(archive: zipfile.ZipFile, slide: str) -> Iterator[str]:
     """Yield the comments on a slide and the replies to them, each with its author: of the old form and the new one."""
-    for name in _targets(archive, slide).values():
+    for name in targets_of(archive, slide).values():
         if not name.startswith("ppt/comments/") or name not in archive.namelist():
             continue
         authors = {
             one.get("id"): one.get("name", "")
             for part in _AUTHORS
             if part in archive.namelist()
-            for one in _parsed(archive.read(part))
+            for one in part_of(archive.read(part))
         }
-        for one in _parsed(archive.read(name)).iter():
+        for one in part_of(archive.read(name)).iter():
             said = [child for child in one if child.tag.rpartition("}")[2] in {"text", "txBody"}]
             if text := line(" ".join("".join(part.itertext()) for child in said for part in _paragraphs(child))):
                 who = line(authors.get(one.get("authorId"), ""))
@@ -147,7 +155,7 @@ def _paragraphs(body: ET.Element) -> list[ET.Element]:
     return [one for one in body if one.tag.endswith("}p")] or [body]
 
 
-def _parsed(text: bytes) -> ET.Element:
+def part_of(text: bytes) -> ET.Element:
     """Parse a part of the archive.
 
     Raises:

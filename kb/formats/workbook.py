@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 from kb.formats.builder import Unreadable, line
 from kb.formats.dates import shown
+from kb.formats.drawings import chart_titles
 from kb.formats.presentation import words
 
 if TYPE_CHECKING:
@@ -286,12 +287,15 @@ def _spread(rows: dict[int, dict[int, str]], ref: str) -> None:
 
 
 def _boxes(archive: zipfile.ZipFile, path: str) -> Iterator[str]:
-    """Yield the texts of the shapes and text boxes on a sheet."""
+    """Yield the texts of the shapes and text boxes on a sheet, and the titles of its charts."""
     for target in _targets(archive, path, "drawing").values():
         root = _root(archive, target)
         for one in root.iter() if root is not None else ():
             if _tag(one) == "txBody":
                 yield line(" ".join("".join(part.itertext()) for part in one if _tag(part) == "p"))
+        for name in _targets(archive, target, "chart").values():
+            if (chart := _root(archive, name)) is not None:
+                yield from chart_titles(chart)
 
 
 def _comments(archive: zipfile.ZipFile, path: str) -> Iterator[tuple[int, str]]:
