@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import codecs
 import re
+from base64 import b64decode
 from collections import Counter
 from email import policy
 from email.header import decode_header
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from functools import lru_cache
+from quopri import decodestring
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.builder import Unreadable, clean, line
@@ -25,7 +27,7 @@ from kb.formats.legacy import legacy_encoding
 from kb.formats.vcard import cards
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
@@ -176,6 +178,7 @@ _STUB: Final = 40
 _WORDS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|\w+")
 _ADDRESS: Final = re.compile(r"https?://\S+")
 _ON_PROGRAMS: Final = re.compile(r"html|browser|navigat|naveg|mail.?(?:client|program|reader)|e-?mail", re.IGNORECASE)
+_ENCODINGS: Final[dict[str, Callable[[bytes], bytes]]] = {"base64": b64decode, "quoted-printable": decodestring}
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -380,8 +383,13 @@ def _size(part: MIMEPart) -> int:
 
 
 def _parts(part: MIMEPart) -> list[EmailMessage]:
+    """Return the parts of a part. A forwarded mail may be encoded, so that Python parses it as it is encoded."""
     payload = part.get_payload()
-    return [inner for inner in payload if isinstance(inner, EmailMessage)] if isinstance(payload, list) else []
+    inner = [one for one in payload if isinstance(one, EmailMessage)] if isinstance(payload, list) else []
+    decode_part = _ENCODINGS.get(str(part.get("Content-Transfer-Encoding", "")).strip().lower())
+    if part.get_content_type() == "message/rfc822" and decode_part:
+        return [_parsed(decode_part(one.as_bytes().lstrip())) for one in inner]
+    return inner
 
 
 def _content(part: MIMEPart, charset: str) -> str:

@@ -226,3 +226,19 @@ def test_words_encoded_in_several_pieces(value: str, said: str) -> None:
     extract("x.eml", f"From: {value}\nSubject: Mill\n\nText.\n".encode(), builder, Limits())
 
     assert builder.build().author == said
+
+
+@pytest.mark.parametrize(
+    ("encoding", "inner"),
+    [
+        ("base64", "RnJvbTogYUBiLmMKU3ViamVjdDogSW5uZXIKCklubmVyIG9hay4K"),
+        ("quoted-printable", "From: a@b.c\nSubject: Inner\nContent-Type: text/plain; charset=3Dutf-8\n\nInner o=61k."),
+        ("7bit", "From: a@b.c\nSubject: Inner\n\nInner oak."),
+    ],
+)
+def test_forwarded_mail_that_is_encoded(encoding: str, inner: str) -> None:
+    """It is decoded as a whole, which the standard forbids and programs do."""
+    kind = f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {encoding}"
+    mail = f"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nSee below.\n--x\n{kind}\n\n{inner}\n--x--\n"
+
+    assert text(HEAD + mail.encode()).endswith("See below. / Subject: Inner / From: a@b.c / Inner oak.")
