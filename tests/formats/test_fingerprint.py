@@ -72,7 +72,7 @@ def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
             "kb/formats/dates.py",
             "import re\n",
             "import re\n\nX = 1\n",
-            {"a.pdf", "a.docx", "a.xlsx", "a.eml", "a.xml", "README"},
+            {"a.pdf", "a.docx", "a.xlsx", "a.eml", "a.ics", "a.xml", "README"},
         ),
         (
             "kb/formats/builder.py",
