@@ -7,6 +7,8 @@ WordPress is RSS 2.0 with elements of its own: comments, and entries that are no
 from __future__ import annotations
 
 import re
+from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
@@ -17,7 +19,7 @@ from kb.formats.html import parsed, put
 from kb.formats.xml_tree import language, local, root_name, said, tree_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
@@ -36,6 +38,8 @@ _NAMESPACES: Final = (
 )
 # Podcasts say in it what feeds say in elements of their own, often both.
 _PODCAST: Final = "{http://www.itunes.com/dtds/podcast-1.0.dtd}"
+# Feeds of videos describe them in it alone.
+_MEDIA: Final = "{http://search.yahoo.com/mrss/}"
 _WORDPRESS: Final = "{http://wordpress.org/export/"
 # Entries of WordPress without a text for readers.
 _SETTINGS: Final = frozenset(
@@ -79,13 +83,19 @@ def _add(builder: TextBuilder, entry: ET.Element) -> None:
     builder.add_heading(title, 1)
     facts = (("Author", _author(parts)), ("Categories", ", ".join(_categories(entry))), ("Link", _link(entry)))
     builder.add_text("\n".join(f"{name}: {value}" for name, value in facts if value))
-    bodies = (_html_of(parts[name]) for name in _BODIES if name in parts)
+    bodies = chain((_html_of(parts[name]) for name in _BODIES if name in parts), _of_media(entry))
     if body := next((one for one in bodies if one.strip()), ""):
         is_typed = bool(_of_wordpress(entry, "post_type"))
         put(parsed(_with_paragraphs(body) if is_typed else body), builder)
     for comment in entry:
         if comment.tag.startswith(_WORDPRESS) and local(comment) == "comment":
             _add_comment(builder, comment)
+
+
+def _of_media(entry: ET.Element) -> Iterator[str]:
+    """Yield the HTML of what describes the media of an entry, which is plain text unless it says otherwise."""
+    for one in entry.iter(f"{_MEDIA}description"):
+        yield _html_of(one) if one.get("type") == "html" else escape(one.text or "").replace("\n", "<br>")
 
 
 def _add_comment(builder: TextBuilder, comment: ET.Element) -> None:
@@ -127,7 +137,7 @@ def _parts(element: ET.Element) -> dict[str, ET.Element]:
 def _html_of(element: ET.Element) -> str:
     """Return the HTML in an element: as escaped text, or as elements in Atom's XHTML."""
     if element.get("type") == "text":
-        return "".join(element.itertext()).replace("&", "&amp;").replace("<", "&lt;")
+        return escape("".join(element.itertext()))
     if not len(element):
         return element.text or ""
     for child in element.iter():

@@ -537,7 +537,7 @@ _DATA: Final = (
     _text("latex", ".sty", "packages of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text("latex code", ".cls", "classes of LaTeX", _BLANK_LINES, kind="code", prose=False),
     _text(
-        "data", ".json .json5 .jsonc .geojson .arb .webmanifest", "JSON", _ENTRIES,
+        "data", ".json .json5 .jsonc .geojson .arb .excalidraw .webmanifest", "JSON", _ENTRIES,
         reader="kb.formats.data:parse_json", titled=False, prose=False, sample='{"a": "\\n"}\n',
     ),
     _text(
@@ -553,7 +553,7 @@ _DATA: Final = (
         reader="kb.formats.data:parse_toml", titled=False, prose=False, sample="[a]\n",
     ),
     _text(
-        "data", ".xml .xsd .xsl .xslt .plist .gpx .kml .xlf .xliff .tmx .resx .wsdl", "other XML", _ENTRIES,
+        "data", ".xml .xsd .xsl .xslt .plist .gpx .kml .xlf .xliff .tmx .resx .wsdl .drawio", "other XML", _ENTRIES,
         reader="kb.formats.data:parse_xml", titled=False, prose=False, sample="<a>x</a>\n",
     ),
     _text(

@@ -90,6 +90,16 @@ def test_export_of_wordpress() -> None:
     ]  # fmt: skip
 
 
+def test_feed_of_videos() -> None:
+    """What describes the media is read where the entry has no text of its own, with its lines as they are."""
+    media = "<media:group><media:title>x</media:title><media:description>Of oak\nand &lt;elm&gt;.</media:description>"
+    feed_ = '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:media="http://search.yahoo.com/mrss/"><title>Mills</title>{}</feed>'
+    entry = f"<entry><title>Wheel</title>{{}}{media}</media:group></entry>".format
+
+    assert extracted(feed, feed_.format(entry(""))).text == "Wheel\n\nOf oak\nand <elm>.\n"
+    assert extracted(feed, feed_.format(entry("<summary>Own.</summary>"))).text == "Wheel\n\nOwn.\n"
+
+
 def test_atom() -> None:
     """Titles in HTML, content as elements and as plain text; the address is that of the page."""
     found = extracted(feed, ATOM)
