@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 # Controls that show an element, by its id.
 _OPENS: Final = re.compile(
@@ -29,8 +29,9 @@ _COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _AT_RULE: Final = re.compile(r"@[^{};]*+(?:;|\{(?:[^{}]*+\{[^{}]*+\})*+[^{}]*+\}?|)")
 _DISPLAY: Final = re.compile(r"(?<![\w-])display\s*:\s*([a-z-]+)", re.IGNORECASE)
 _INVISIBLE: Final = re.compile(r"(?<![\w-])visibility\s*:\s*hidden", re.IGNORECASE)
-_SIMPLE: Final = re.compile(r"[a-z0-9]*([.#][\w-]+)", re.IGNORECASE)
+_SIMPLE: Final = re.compile(r"[a-z0-9]*[.#][\w-]+", re.IGNORECASE)
 _NAME: Final = re.compile(r"[.#][\w-]+")
+_COMBINATOR: Final = re.compile(r"[\s>+~]+")
 
 _WHOLE: Final = frozenset({"html", "body"})
 # Fonts that draw a word, such as "home", as a picture.
@@ -54,7 +55,7 @@ class Hidden:
         self._opened.update(name for handler in handlers for name in _QUOTED.findall(handler))
         self._by_style = not any(map(_SHOWS.search, handlers))
         rules = self._by_style and not self.has_scripts
-        self._rules = frozenset(_hiding_rules(page) if rules else ())
+        self._hiding, self._showing = _display_rules(page) if rules else (set(), set())
 
     def __call__(self, tag: str, values: Mapping[str, str]) -> bool:
         """Whether an element is hidden.
@@ -77,15 +78,16 @@ class Hidden:
                 return True
             if said := _DISPLAY.findall(style):
                 return str(said[-1]).lower() == "none"
-        if not self._rules:
+        if not self._hiding:
             return False
-        names = [f".{name}" for name in values.get("class", "").split()] + [f"#{values.get('id', '')}"]
-        return any(name in self._rules or f"{tag}{name}" in self._rules for name in names)
+        names = {f".{name}" for name in values.get("class", "").split()} | {f"#{values.get('id', '')}"}
+        hidden = not names.isdisjoint(self._hiding) or any(f"{tag}{name}" in self._hiding for name in names)
+        return hidden and names.isdisjoint(self._showing)
 
 
-def _hiding_rules(page: str) -> Iterator[str]:
-    """Yield the classes and ids, perhaps behind a tag, that style sheets hide and that no other rule shows."""
-    hidden: dict[str, str] = {}
+def _display_rules(page: str) -> tuple[set[str], set[str]]:
+    """Return what style sheets hide, classes and ids, perhaps behind a tag; and the classes and ids that they show."""
+    hidden: set[str] = set()
     shown: set[str] = set()
     for attributes, sheet in _SHEET.findall(page):
         if _OTHER_MEDIUM.search(attributes):
@@ -95,7 +97,7 @@ def _hiding_rules(page: str) -> Iterator[str]:
             said = _DISPLAY.findall(declared)
             for selector in filter(None, map(str.strip, selectors.split(",") if said else ())):
                 if said[-1].lower() != "none":
-                    shown.update(_NAME.findall(selector.split()[-1]))
-                elif simple := _SIMPLE.fullmatch(selector):
-                    hidden[selector] = simple[1]
-    return (selector for selector, name in hidden.items() if name not in shown)
+                    shown.update(_NAME.findall(_COMBINATOR.split(selector)[-1]))
+                elif _SIMPLE.fullmatch(selector):
+                    hidden.add(selector)
+    return hidden, shown

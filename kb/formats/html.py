@@ -34,6 +34,7 @@ _UNSEEN: Final = frozenset(
     {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "button", "title"}
 )
 _SHADOW_ROOTS: Final = frozenset({"shadowrootmode", "shadowroot"})
+_OPENS: Final = frozenset({"aria-expanded", "aria-controls"})
 _MENUS: Final = frozenset({"nav", "aside", "footer", "dialog"})
 _MENU_ROLES: Final = frozenset(
     {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "menu", "menubar"}
@@ -173,8 +174,10 @@ class _Element(NamedTuple):
 def _is_left_out(tag: str, values: Mapping[str, str], *, main: bool, heading: bool) -> bool:
     """Whether an element is no text of the page, such as a script or a menu."""
     role = values.get("role")
-    # The content of a template is not shown, unless it is the shadow root of its parent; a heading may be a button.
-    shown = (tag == "template" and values.keys() & _SHADOW_ROOTS) or (tag == "button" and heading)
+    # The content of a template is not shown, unless it is the shadow root of its parent. A button may be a heading, and
+    # is the title of what it opens.
+    is_title = tag == "button" and (heading or not values.keys().isdisjoint(_OPENS))
+    shown = (tag == "template" and values.keys() & _SHADOW_ROOTS) or is_title
     return (
         (tag in _UNSEEN and not shown)
         or (tag in _MENUS and not (main and tag == "aside"))
@@ -232,7 +235,7 @@ class Page(HTMLParser):
         if tag == "br":
             self._words.append("\n")
         self._imply(tag)
-        left_out = _is_left_out(tag, values, main=self._main > 0, heading=self._heading > 0)
+        left_out = _is_left_out(tag, values, main=self._main > 0, heading=self._heading > 0 or self._count["dt"] > 0)
         concealed = not left_out and self._is_hidden is not None and self._is_hidden(tag, values)
         hidden = left_out or concealed
         if tag == "iframe" and not (self._hidden or self._is_frame) and (framed := values.get("srcdoc")):
@@ -388,8 +391,8 @@ class Page(HTMLParser):
                 self._tables[-1].end_row()
             elif self._tables:
                 self._tables.pop()
-        elif name == "template" and not self._hidden:
-            self._say(" ")  # the text of its host begins another word
+        elif name in {"template", "button"} and not self._hidden:
+            self._say(" ")  # the text of its host, or the next button, begins another word
         self._open.pop()
         self._count[name] -= 1
         self._hidden -= hidden

@@ -89,6 +89,8 @@ HOSTILE: Final[dict[str, Callable[[int], str]]] = {
     "open strings.json": _again(' "\\'),
     "long strings.toml": _again('"""'),
     "codes.properties": _again("\\u00fc"),
+    "codes.conf": _again("\\u00fc"),
+    "lines that go on.properties": _again("a\\\n "),
     "references.xml": _again("&#252;"),
     "open data.xml": _again("<![CDATA[&"),
     "emphasis in a word.md": _again("*a"),

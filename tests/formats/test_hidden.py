@@ -38,7 +38,7 @@ def test_hidden_text_is_not_read(page: str) -> None:
     "page",
     [
         # Tabs and accordions, by id, by role, by the rule that shows the open one, and by handler.
-        '<button aria-controls="a b">A</button><p>one<div id=b hidden>two</div>',
+        '<a aria-controls="a b"></a><p>one<div id=b hidden>two</div>',
         '<p>one<div id="b" style="display:none">two</div><a data-bs-target="#b"></a>',
         "<p>one<a onclick=\"openTab(event, 'b')\"></a><div id=b style='display:none'>two</div>",
         '<p>one<a onclick="this.nextElementSibling.classList.toggle(\'on\')"></a><div style="display:none">two</div>',
@@ -47,6 +47,7 @@ def test_hidden_text_is_not_read(page: str) -> None:
         "<details><summary>one</summary>two</details>",
         "<style>.t{display:none}.t.on{display:block}</style><p>one<div class=t>two</div>",
         "<style>.t{display:none} input:checked + div.t {display:grid}</style><p>one<div class=t>two</div>",
+        "<style>.t{display:none}#r:checked~#t{display:block}</style><p>one<div class=t id=t>two</div>",
         # A script may show what a style sheet hides, and what a page would have no text without.
         "<script>x</script><style>.t{display:none}</style><p>one<div class=t>two</div>",
         "<script>x</script><div style='display:none'><p>one<p>two</div>",
@@ -69,6 +70,15 @@ def test_heading_that_is_a_button_is_read() -> None:
     """The heading of an accordion is a button; other buttons are no text."""
     page = "<h3><button aria-controls=p>Opening hours</button></h3><div id=p hidden>Nine to five<button>Close</button>"
     assert text(page) == "Opening hours / Nine to five"
+
+
+def test_buttons_that_open_something_are_read() -> None:
+    """They are questions and names of tabs."""
+    page = "<button aria-expanded=false>What is it?</button><div>A mill.</div><dl><dt><button aria-controls=x>Who?"
+    assert text(f"{page}</button><dd>Ana</dl>") == "What is it? / A mill. / Who? / Ana"
+    assert (
+        text("<button role=tab aria-controls=a>One</button><button role=tab aria-controls=b>Two</button>") == "One Two"
+    )
 
 
 def test_page_in_a_frame_is_read() -> None:
