@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ from kb.errors import ConfigError, FolderError
 from kb.system import shell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from kb.cli.session import Session
     from kb.config import Settings
 
@@ -23,17 +26,28 @@ _BUNDLED: Final = "all-MiniLM-L6-v2"
 
 
 @command(short_help="Write a configuration for a folder.", local=True)
-@click.argument("folder", default=".", metavar="[FOLDER]", shell_complete=folder_names)
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", shell_complete=folder_names)
 @click.option("--here", is_flag=True, help="Write a config.toml that applies in the current folder and below.")
 @click.option(
     "--user", is_flag=True, help="Write the user configuration, which applies wherever there is no other. The default."
 )
-@click.option("--add", "adds", is_flag=True, help="Add FOLDER to the existing configuration.")
+@click.option("--add", "adds", is_flag=True, help="Add each FOLDER to the existing configuration.")
 @click.option("--force", is_flag=True, help="Replace an existing configuration; allow a whole home folder.")
 @click.option("--model", metavar="NAME", help=f"The embedding model: a hub name, a directory, or {_BUNDLED}.")
 @click.pass_obj
-def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, force: bool, model: str | None) -> int:
-    """Write your user configuration for a FOLDER of notes (default: the current one), so that kb works from any folder.
+def init(
+    session: Session,
+    *,
+    folders: tuple[str, ...],
+    here: bool,
+    user: bool,
+    adds: bool,
+    force: bool,
+    model: str | None,
+) -> int:
+    """Write your user configuration for one FOLDER of notes or several (default: the current one).
+
+    It applies wherever there is no other, so that kb works from any folder.
 
     With --here, write a config.toml in the current folder instead, which applies there and below.
     """
@@ -43,18 +57,19 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     _reject_conflicts("--add", adds, {"--force": force, "--model": bool(model)})
     own = not here and (user or not session.config_file)
     target = Path(session.config_file or (user_config_path() if own else "config.toml")).absolute()
+    folders = folders or (".",)
     if adds:
-        return _add(session, target, folder, checked_folder(folder))
+        return _add(session, target, folders)
 
     def again(*more: str, chosen: str | None = model) -> str:
         """This command with more options, or with another model."""
         words = ["kb", *(["--config", session.config_file] if session.config_file else []), "init", *more]
         words += [*(["--here"] if here else []), *(["--user"] if user and session.config_file else [])]
-        words += [*(["--model", chosen] if chosen else []), folder]
+        words += [*(["--model", chosen] if chosen else []), *folders]
         return shell.join(words)
 
-    real = checked_folder(folder, force=force)
-    values: dict[str, object] = {"folders.paths": [real if own else _from(target.parent, real)]}
+    real = _checked(folders, force=force)
+    values: dict[str, object] = {"folders.paths": [one if own else _from(target.parent, one) for one in real]}
     if own:
         values["store.path"] = str(user_store_path())
     if model:
@@ -62,7 +77,7 @@ def init(session: Session, *, folder: str, here: bool, user: bool, adds: bool, f
     if not force or not session.config_file:
         _refuse_to_replace(target, real, again("--add", chosen=None), again("--force"), force=force)
     write_config(target, render_own(values))
-    session.say(f"Wrote {one_line(str(target))} for {one_line(real)}\n")
+    session.say(f"Wrote {one_line(str(target))} for {one_line(', '.join(real))}\n")
     if not session.config_file:
         if here:
             trust_written(session, target)
@@ -98,29 +113,37 @@ def _reject_conflicts(option: str, is_given: bool, others: dict[str, bool]) -> N
         refuse_conflicts({option: is_given, other: other_is_given})
 
 
-def _add(session: Session, target: Path, folder: str, real: str) -> int:
-    """Add a folder to a configuration without changing anything else in it.
+def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
+    """Add folders to a configuration without changing anything else in it.
 
     Raises:
         ConfigError: There is none, or it cannot be changed or trusted.
+        FolderError: One does not exist, or would be indexed twice.
     """
     from kb.config import belongs_to_kb, load, user_config_path
     from kb.config.write import with_folder
 
+    real = _checked(folders)
     if not target.is_file() or not belongs_to_kb(target):
-        raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shell.quote(folder)}")
+        raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shell.join(folders)}")
     own = target.resolve() == user_config_path().resolve()
     # One that may not hold is not made to hold by adding to it.
     found = not own and not session.config_file
     environ = {name: value for name, value in session.client.environ.items() if not name.startswith("KB_")}
     settings = load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
-    if real in settings.folder_paths():
-        session.say(f"{one_line(str(target))} already has {one_line(real)}\n")
+    known = settings.folder_paths()
+    new = [one for one in real if one not in known]
+    for one in new:
+        _require_apart(settings, one)
+    if there := [one for one in real if one in known]:
+        session.say(f"{one_line(str(target))} already has {one_line(', '.join(there))}\n")
+    if not new:
         return 0
-    _require_apart(settings, real)
     text = target.read_bytes().decode("utf-8")
-    write_config(target.resolve(), with_folder(text, real if own else _from(target.resolve().parent, real)))
-    session.say(f"Added {one_line(real)} to {one_line(str(target))}\n")
+    for one in new:
+        text = with_folder(text, one if own else _from(target.resolve().parent, one))
+    write_config(target.resolve(), text)
+    session.say(f"Added {one_line(', '.join(new))} to {one_line(str(target))}\n")
     if found:
         trust_written(session, target)
     daemon = _reloading_daemon(settings)
@@ -146,6 +169,19 @@ def _reloading_daemon(settings: Settings) -> int | None:
     return int(daemon["pid"]) if same else None
 
 
+def _checked(folders: Iterable[str], *, force: bool | None = None) -> list[str]:
+    """Return the real paths of folders to index, each once; see ``checked_folder``.
+
+    Raises:
+        FolderError: One does not exist, is too large to be intended, or is part of another.
+    """
+    real = list(dict.fromkeys(checked_folder(one, force=force) for one in folders))
+    for folder, other in permutations(real, 2):
+        if Path(folder).is_relative_to(other):
+            raise FolderError(f"{folder} is part of {other}", f"Name {other} alone")
+    return real
+
+
 def _require_apart(settings: Settings, folder: str) -> None:
     """Check that a folder is not indexed twice: it neither contains a configured one nor is in one.
 
@@ -167,7 +203,7 @@ def _from(base: Path, folder: str) -> str:
     return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
 
 
-def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, force: bool) -> None:
+def _refuse_to_replace(target: Path, folders: Sequence[str], add: str, replace: str, *, force: bool) -> None:
     """Check that no file is overwritten: a configuration only with --force, another program's only if named.
 
     Raises:
@@ -184,12 +220,13 @@ def _refuse_to_replace(target: Path, folder: str, add: str, replace: str, *, for
         )
     if not force:
         raise ConfigError(
-            f"{target} already exists", f"To add {folder}: {add}; to replace the file and lose its settings: {replace}"
+            f"{target} already exists",
+            f"To add {', '.join(folders)}: {add}; to replace the file and lose its settings: {replace}",
         )
 
 
-def _warn_about_precedence(session: Session, target: Path, folder: str) -> None:
-    """Warn if another configuration than the written one is in effect here or in the folder."""
+def _warn_about_precedence(session: Session, target: Path, folders: Sequence[str]) -> None:
+    """Warn if another configuration than the written one is in effect here or in one of the folders."""
     from kb.config import find_file
 
     named = session.client.environ.get("KB_CONFIG")
@@ -200,10 +237,11 @@ def _warn_about_precedence(session: Session, target: Path, folder: str) -> None:
     if found is not None and found != target.resolve():
         session.notice(f"in this folder, {found} takes precedence")
         return
-    there = find_file(session.client.environ, Path(folder))
-    if there is not None and there != target.resolve():
-        session.notice(f"in {folder}, {there} takes precedence")
-    elif there is None:
-        session.notice(
-            f"it applies in {target.parent} and below, not in {folder}; kb init writes one that applies everywhere"
-        )
+    for folder in folders:
+        there = find_file(session.client.environ, Path(folder))
+        if there is not None and there != target.resolve():
+            session.notice(f"in {folder}, {there} takes precedence")
+        elif there is None:
+            session.notice(
+                f"it applies in {target.parent} and below, not in {folder}; kb init writes one that applies everywhere"
+            )

@@ -204,6 +204,27 @@ def test_init_adds_a_folder_and_changes_nothing_else(command: CommandLine, tmp_p
 
 
 @pytest.mark.usefixtures("here")
+def test_init_takes_several_folders(command: CommandLine, tmp_path: Path) -> None:
+    """Each once; where one is part of another nothing is written. More are added beside those that are there."""
+    a, b, c, inner = (str(tmp_path / name) for name in ("a", "b b", "c", "a/inner"))
+    for name in ("b b", "c", "a/inner"):
+        (tmp_path / name).mkdir(parents=True)
+    own = tmp_path / "home" / "config" / "kb" / "config.toml"
+
+    status, _, err = command("init", inner, b, a)
+    assert (status, f"{inner} is part of {a}" in err, f"Name {a} alone" in err) == (2, True, True)
+    assert not own.exists()
+
+    assert command("init", a, b, f"{b}/")[1].startswith(f"Wrote {own} for {a}, {b}\n")
+    assert load(environ=os.environ, cwd="/").folder_paths() == (a, b)
+    assert f"kb init --force {a} '{b}'" in command("init", a, b)[2]
+
+    assert command("init", "--add", b, c)[1].startswith(f"{own} already has {b}\nAdded {c} to {own}\n")
+    assert "as part of" in command("init", "--add", c, inner)[2]
+    assert load(environ=os.environ, cwd="/").folder_paths() == (a, b, c)
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("daemon", "told"),
     [
