@@ -135,13 +135,13 @@ def test_long_texts_without_spaces_keep_their_words() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '"\\' * 200_000,
-        "&" * 400_000,
-        "*a" * 200_000,
-        "a\\" * 200_000,
-        "a<b " * 100_000,
-        "<![CDATA[&" * 40_000,
-        "'\\\"" * 100_000,
+        '"\\' * 50_000,
+        "&" * 100_000,
+        "*a" * 50_000,
+        "a\\" * 50_000,
+        "a<b " * 25_000,
+        "<![CDATA[&" * 10_000,
+        "'\\\"" * 25_000,
     ],
 )
 @pytest.mark.parametrize(
@@ -149,6 +149,7 @@ def test_long_texts_without_spaces_keep_their_words() -> None:
 )
 def test_time_is_linear(name: str, text: str) -> None:
     """Whatever stands in a file."""
+    extract(name, b"imports what reads it")
     begun = time.thread_time()
     extract(name, text.encode())
-    assert time.thread_time() - begun < 5
+    assert time.thread_time() - begun < 0.4

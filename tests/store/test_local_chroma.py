@@ -167,9 +167,9 @@ def test_a_share_of_the_records_is_visited_in_every_search(tmp_path: Path, monke
 
 def test_what_is_visited_follows_the_number_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Counted once, and followed as records are written, so that a question does not count them."""
-    monkeypatch.setattr(local_chroma, "least_visited", lambda size: size // 1_000)
+    monkeypatch.setattr(local_chroma, "least_visited", lambda size: size // 100)
     index = open_index(tmp_path / "store")
-    index.upsert(make_records(unit_vectors(3_000)))
+    index.upsert(make_records(unit_vectors(300)))
     asked: list[int] = []
     counts: list[int] = []
     query, count = index._collection.query, index._collection.count
@@ -188,11 +188,11 @@ def test_what_is_visited_follows_the_number_of_records(tmp_path: Path, monkeypat
 
     index.query(question, 1)
     index.query(question, 5)
-    index.upsert(make_records(unit_vectors(1_000, seed=2)))
+    index.upsert(make_records(unit_vectors(100, seed=2)))
     index.query(question, 1)
 
     assert asked == [3, 5, 4]
-    assert counts == [3_000]
+    assert counts == [300]
     index.close()
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +21,12 @@ from vector_stores import COLLECTION, make_records, make_store, open_index, unit
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.probe import EVERY_ONE, _verdict, examine, longest, probe
+from kb.store.probe import EVERY_ONE, _verdict, examine, longest, main, probe
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -137,6 +142,22 @@ def test_a_store_that_was_closed_is_sound(tmp_path: Path) -> None:
     index.close()
 
 
+@pytest.fixture
+def without_a_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """This process does what the child would, which takes a second to import ChromaDB."""
+
+    def started(directory: str, collection: str, timeout: float) -> AbstractContextManager[SimpleNamespace]:
+        status = main([directory, collection, str(timeout)])
+        output = BytesIO(capsys.readouterr().out.encode())
+        return nullcontext(SimpleNamespace(wait=lambda _timeout: status, stdout=output))
+
+    monkeypatch.setattr("kb.store.probe._started", started)
+    # These would end this process with the child.
+    monkeypatch.setattr("kb.store.probe.end_with_parent", lambda: None)
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: None)
+
+
+@pytest.mark.usefixtures("without_a_process")
 def test_missing_parts_are_a_reason(tmp_path: Path) -> None:
     """A missing directory, database or collection is damage, not an error."""
     (tmp_path / "empty").mkdir()
@@ -146,6 +167,7 @@ def test_missing_parts_are_a_reason(tmp_path: Path) -> None:
     assert "its database is missing" in (probe(str(tmp_path / "empty"), COLLECTION, TIMEOUT) or "")
 
 
+@pytest.mark.usefixtures("without_a_process")
 def test_a_foreign_store_is_an_error_and_no_damage(tmp_path: Path) -> None:
     """A store that kb did not make must not be reported as damaged, since it would be set aside."""
     with import_chromadb().PersistentClient(path=str(tmp_path), settings=safe_settings()) as client:

@@ -109,11 +109,10 @@ class Watched:
     def settle(self, seconds: float = 120.0) -> None:
         """Wait, without requesting a scan, until the store equals a new index; then check everything."""
         deadline = time.monotonic() + seconds
-        while self.held() != self.fresh() or self.scheduler.state.waiting:
-            held, fresh = self.held(), self.fresh()
+        while (held := self.held()) != (fresh := self.fresh()) or self.scheduler.state.waiting:
             assert time.monotonic() < deadline, (
                 f"too much: {[row[:3] for row in held if row not in fresh]}, "
                 f"missing: {[row[:3] for row in fresh if row not in held]}, {self.scheduler.state}, {self.told}"
             )
-            time.sleep(0.02)
+            time.sleep(0.05)
         assert self.kb.check().differences == ()
