@@ -6,12 +6,25 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from clean_environ import clean_environ
 from served import OUTSIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from served import Client, Served
 
 pytest_plugins = ["served_notes"]
+
+
+@pytest.fixture(scope="module")
+def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A program that asks at a port of these tests, which have no other state than its token."""
+    with pytest.MonkeyPatch.context() as patch:
+        clean_environ(patch, tmp_path_factory.mktemp("homes") / "of the port")
+        with served.at_port() as client:
+            yield client
+
 
 SPELLINGS = [
     "../outside.md",

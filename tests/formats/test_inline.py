@@ -196,10 +196,10 @@ def test_wikilinks_round_trip(target: str) -> None:
 )  # fmt: skip
 def test_long_text_is_read_in_linear_time(piece: str) -> None:
     """A hostile line costs a moment, whatever it repeats."""
-    text = "<a " + piece * (600_000 // len(piece))
+    text = "<a " + piece * (300_000 // len(piece))
     lines = text.split("\n")
     began = time.process_time()
 
     read_inline(text, lines, ())
 
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 0.5
