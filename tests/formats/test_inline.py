@@ -198,8 +198,8 @@ def test_long_text_is_read_in_linear_time(piece: str) -> None:
     """A hostile line costs a moment, whatever it repeats."""
     text = "<a " + piece * (300_000 // len(piece))
     lines = text.split("\n")
-    began = time.process_time()
+    began = time.thread_time()
 
     read_inline(text, lines, ())
 
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 0.75
