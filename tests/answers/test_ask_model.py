@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -167,7 +168,7 @@ def test_a_slow_model_is_given_up() -> None:
 
     began = time.monotonic()
     reply, _, _ = asked(slow, seconds=0.4)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert reply.problem.startswith("fake did not answer in time (this machine)")
 
 
@@ -207,15 +208,19 @@ def test_an_answer_without_end_is_cut_off() -> None:
 
 def test_the_user_may_give_up() -> None:
     """At once, while the model is silent."""
+    over = threading.Event()
 
     def silent(_: str) -> Iterator[str]:
-        time.sleep(3)
+        over.wait(60)
         yield ""
 
     began = time.monotonic()
-    with pytest.raises(Cancelled):
-        asked(silent, stop=lambda: time.monotonic() - began > 0.2)
-    assert time.monotonic() - began < 2
+    try:
+        with pytest.raises(Cancelled):
+            asked(silent, seconds=60, stop=lambda: time.monotonic() - began > 0.2)
+        assert time.monotonic() - began < 20
+    finally:
+        over.set()
 
 
 def test_nothing_is_sent_once_the_user_gave_up() -> None:

@@ -248,4 +248,4 @@ def test_closing_the_port_ends_the_streams(served: Served) -> None:
         assert begun.wait(10)
         began = time.monotonic()
     assert ended.wait(10)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15

@@ -341,7 +341,7 @@ def test_closing_ends_what_waits(served: Served) -> None:
         began = time.monotonic()
     asking.join(10)
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     assert status == [503]
 
 
