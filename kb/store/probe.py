@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,13 @@ GRACE_SECONDS: Final = 1.0
 _WINDOWS_CRASHES: Final = 0xC0000000
 # ChromaDB may hang in native code. A million vectors take more than two minutes to compare, and an hour to write anew.
 _LEAST_SECONDS: Final = 120.0
+# The header of a graph: version, offset of the links, room, number of nodes, bytes of a node, offsets of its record's
+# label and of its vector, highest level, first node, most links of a node above the lowest level and on it, links made
+# for a new node, a factor, and how many nodes are visited for that.
+_HEADER: Final = struct.Struct("<i6QiI3QdQ")
+# The bytes of a link and of a number of links, and those of a label.
+_NUMBER: Final = 4
+_LABEL: Final = 8
 _SECONDS_A_VECTOR: Final = 0.0012
 
 
@@ -141,11 +149,75 @@ def _examine_store(directory: str, collection: str) -> str | None:
     # Imported here, because only the child loads ChromaDB.
     from kb.store.local_chroma import inspect_index
 
+    if wrong := wrong_links(Path(directory)):
+        return wrong
     index = inspect_index(directory, collection)
     try:
         return examine(index)
     finally:
         index.close()
+
+
+def wrong_links(directory: Path) -> str | None:
+    """What is wrong with the links between the nodes of a graph; None if nothing is.
+
+    A link that leads nowhere crashes the process of the question that follows it, and few questions may. The layout is
+    that of hnswlib's ``saveIndex``, which ChromaDB writes into several files; what is of another layout is left to it.
+
+    Args:
+        directory: The directory of ChromaDB's files.
+    """
+    return next(filter(None, (_wrong_in_graph(header.parent) for header in directory.glob("*/header.bin"))), None)
+
+
+def _wrong_in_graph(folder: Path) -> str | None:
+    header, below, above = (folder / f"{name}.bin" for name in ("header", "data_level0", "link_lists"))
+    if not below.is_file() or not above.is_file() or header.stat().st_size != _HEADER.size:
+        return None
+    version, begin, _, count, size, at_label, *_, most_above, most, _, _, _ = _HEADER.unpack(header.read_bytes())
+    if version != 1 or begin + _links_size(most) > size or not count * size == below.stat().st_size > 0:
+        return None
+    nodes = np.memmap(below, np.uint8, "r", shape=(count, size))
+    labels = np.ascontiguousarray(nodes[:, at_label : at_label + _LABEL]).view(np.uint64)
+    if len(np.unique(labels)) < count:
+        return "two nodes of its graph are the same record"
+    upper = _upper_links(above.read_bytes(), count, _links_size(most_above))
+    if upper is None:
+        return "the links of its graph do not end where its file does"
+    lost = _lead_nowhere(nodes[:, begin : begin + _links_size(most)], count) + _lead_nowhere(upper, count)
+    return f"{lost} lists of links of its graph lead nowhere" if lost else None
+
+
+def _links_size(most: int) -> int:
+    """How many bytes a list of links has: their number, and room for the most there can be."""
+    return _NUMBER * (most + 1)
+
+
+def _upper_links(data: bytes, nodes: int, size: int) -> NDArray[np.uint8] | None:
+    """The lists of links above the lowest level, each of a size, which stand behind their length for each node."""
+    lists, at = bytearray(), 0
+    for _ in range(nodes):
+        length = int.from_bytes(data[at : at + _NUMBER], "little")
+        at += _NUMBER
+        lists += data[at : at + length]
+        at += length
+    if at != len(data) or len(lists) % size:
+        return None
+    return np.frombuffer(lists, np.uint8).reshape(-1, size)
+
+
+def _lead_nowhere(lists: NDArray[np.uint8], nodes: int) -> int:
+    """How many lists of links are longer than they can be, or have a link to a node that does not exist.
+
+    Args:
+        lists: The lists: a count of two bytes, two other bytes, and the links, of four bytes each.
+        nodes: The number of nodes.
+    """
+    counts = np.ascontiguousarray(lists[:, :2]).view(np.uint16)
+    links = np.ascontiguousarray(lists[:, 4:]).view(np.uint32)
+    used = np.arange(links.shape[1]) < counts
+    wrong = (used & (links >= nodes)).any(axis=1) | (counts[:, 0] > links.shape[1])
+    return int(np.count_nonzero(wrong))
 
 
 def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray[np.float32]]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +22,7 @@ from vector_stores import COLLECTION, make_records, make_store, open_index, unit
 from kb.chroma_import import import_chromadb, safe_settings
 from kb.errors import ForeignStore, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store.probe import EVERY_ONE, _verdict, examine, longest, main, probe
+from kb.store.probe import EVERY_ONE, _verdict, examine, longest, main, probe, wrong_links
 from kb.testing import MemoryVectorIndex
 
 if TYPE_CHECKING:
@@ -263,3 +264,70 @@ def _kill_and_check(directory: Path, batches: int) -> None:
         assert stored.keys() == written.keys()
         assert all(np.allclose(stored[id_], vector, atol=1e-6) for id_, vector in written.items())
     index.close()
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed store whose graph of several levels is on the disk."""
+    directory = tmp_path_factory.mktemp("sound") / "store"
+    make_store(directory, 300, sync_threshold=100)
+    return directory
+
+
+def damaged(sound: Path, place: Path, name: str, offset: int, data: bytes) -> Path:
+    """A copy of a store, with other bytes in a file of its graph."""
+    store = place / "damaged"
+    shutil.copytree(sound, store)
+    (file,) = store.glob(f"*/{name}.bin")
+    with file.open("r+b") as stream:
+        stream.seek(offset)
+        stream.write(data)
+    return store
+
+
+# In vectors of 64 numbers: the number of links, 32 links, the vector, and a label.
+NODE = 4 + 32 * 4 + 64 * 4 + 8
+
+
+@pytest.mark.parametrize(
+    ("offset", "data", "told"),
+    [
+        (0, b"\x21\x00", "1 lists of links of its graph lead nowhere"),
+        (7 * NODE + 4, (300).to_bytes(4, "little"), "1 lists of links of its graph lead nowhere"),
+        (7 * NODE + 4, b"\xff" * 2 * NODE, "two nodes of its graph are the same record"),
+        (7 * NODE + 4, (299).to_bytes(4, "little"), None),
+        # A part of a vector.
+        (9 * NODE - 16, bytes(4), None),
+    ],
+)
+def test_links_that_lead_nowhere_are_found(
+    sound: Path, tmp_path: Path, offset: int, data: bytes, told: str | None
+) -> None:
+    """No question need follow them, which would crash its process. A link to another node is as good as any."""
+    assert wrong_links(sound) is None
+    assert wrong_links(damaged(sound, tmp_path, "data_level0", offset, data)) == told
+
+
+def test_links_of_upper_levels_are_looked_at_too(sound: Path, tmp_path: Path) -> None:
+    """They stand in a file of their own, each list behind its length."""
+    (file,) = sound.glob("*/link_lists.bin")
+    data = file.read_bytes()
+    first = next(at for at in range(0, len(data), 4) if data[at : at + 4] != bytes(4))
+
+    nowhere = damaged(sound, tmp_path / "a", "link_lists", first + 8, b"\xff\xff\xff\x7f")
+    shifted = damaged(sound, tmp_path / "b", "link_lists", first, bytes(4))
+
+    assert wrong_links(nowhere) == "1 lists of links of its graph lead nowhere"
+    assert wrong_links(shifted) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("header", b"\x02"), ("header", b"\x01\0\0\0" + b"\xff" * 48), ("data_level0", b"")]
+)
+def test_a_graph_of_another_layout_is_left_to_chromadb(sound: Path, tmp_path: Path, name: str, data: bytes) -> None:
+    """What a header says that does not fit its files is none that is known; a missing file is told elsewhere."""
+    store = damaged(sound, tmp_path, name, 0, data)
+    if not data:
+        next(store.glob("*/data_level0.bin")).unlink()
+
+    assert wrong_links(store) is None
