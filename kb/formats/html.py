@@ -73,6 +73,9 @@ _PROSE: Final = 200
 _TEX: Final = frozenset({"application/x-tex", "application/x-latex", "tex", "latex"})
 _DATES: Final = frozenset({"article:published_time", "date", "dc.date", "dcterms.created", "datepublished", "created"})
 _SPACES: Final = re.compile(r"[ \t\n\r\f]+")
+# A page is mostly hidden where so many letters are, and this many times as many as are seen.
+_LEAST_HIDDEN: Final = 200
+_MOSTLY: Final = 2
 
 
 class Piece(NamedTuple):
@@ -95,12 +98,16 @@ class Piece(NamedTuple):
     table: int = 0
 
 
-def parsed(html: str) -> Page:
-    """Parse a page. Where scripts show what is most of it, nothing of it is hidden by style."""
-    hidden = Hidden(html)
-    page = _parsed(html, hidden)
-    seen = sum(len(piece.text) for piece in page.pieces)
-    return _parsed(html, None) if hidden.has_scripts and page.hidden_length > seen else page
+def parsed(html: str, *, had_scripts: bool = False) -> Page:
+    """Parse a page. Where most of it is hidden, something will show it, and nothing of it is hidden.
+
+    Args:
+        html: The page.
+        had_scripts: Whether it was saved without its scripts.
+    """
+    page = _parsed(html, Hidden(html, has_scripts=had_scripts))
+    seen = sum(map(_letters, (piece.text for piece in page.pieces)))
+    return _parsed(html, None) if page.hidden_length > max(_LEAST_HIDDEN, _MOSTLY * seen) else page
 
 
 def _parsed(html: str, hidden: Hidden | None) -> Page:
@@ -108,6 +115,11 @@ def _parsed(html: str, hidden: Hidden | None) -> Page:
     page.feed(html)
     page.close()
     return page
+
+
+def _letters(text: str) -> int:
+    """Return the number of letters and digits of a text: previews of mails are padded with other signs."""
+    return sum(map(str.isalnum, text))
 
 
 _BOLD: Final = frozenset({"b", "strong"})
@@ -178,9 +190,10 @@ def _is_left_out(tag: str, values: Mapping[str, str], *, main: bool, heading: bo
     # is the title of what it opens.
     is_title = tag == "button" and (heading or not values.keys().isdisjoint(_OPENS))
     shown = (tag == "template" and values.keys() & _SHADOW_ROOTS) or is_title
+    is_notes = tag in {"aside", "footer"} and values.get("role", "").startswith("doc-")
     return (
         (tag in _UNSEEN and not shown)
-        or (tag in _MENUS and not (main and tag == "aside"))
+        or (tag in _MENUS and not (main and tag == "aside") and not is_notes)
         or (role in _MENU_ROLES and not (main and role == "complementary"))
     )
 
@@ -193,7 +206,7 @@ class Page(HTMLParser):
         title: The title of the page.
         author: Its author, from its metadata.
         date: Its date, from its metadata, as written.
-        hidden_length: How many characters of it are hidden.
+        hidden_length: How many letters and digits of it are hidden.
     """
 
     def __init__(self, is_hidden: Hidden | None, *, is_frame: bool = False) -> None:
@@ -317,7 +330,7 @@ class Page(HTMLParser):
         elif not self._hidden and not self._count["rp"]:
             self._say(data)
         elif self._concealed == self._hidden > 0:
-            self.hidden_length += len(data.strip())
+            self.hidden_length += _letters(data)
 
     def _say(self, data: str) -> None:
         length = len(data.strip())

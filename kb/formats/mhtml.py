@@ -46,7 +46,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     for number, part in enumerate(pages):
         payload = part.get_payload(decode=True)
         content = payload if isinstance(payload, bytes) else b""
-        page = parsed(decoded(content, part.get_content_charset() or named(content)))
+        page = parsed(decoded(content, part.get_content_charset() or named(content)), had_scripts=True)
         if not number:
             day = iso_date(page.date) or mail_date(header(message, "Date"))
             builder.set_properties(page.title or header(message, "Subject"), page.author, day)
