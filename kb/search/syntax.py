@@ -298,11 +298,13 @@ def parse(
     literal: bool = False,
     written: Callable[[str], bool] = lambda _: False,
     cwd: str = "",
+    matches: Callable[[Filters], bool] = lambda _: True,
 ) -> Question:
     """Parse a question with ``"an exact phrase"``, ``-word``, and filters such as ``tag:work``.
 
-    A filter that begins with ``-`` excludes; ``ext:md`` and ``file:x`` are ``type:.md`` and ``path:x``. What looks like
-    a filter but names no valid day or type is taken as words, as is ``-word`` where that is an option of a program.
+    A filter that begins with ``-`` excludes; ``ext:md`` and ``file:x`` are ``type:.md`` and ``path:x``, but words where
+    they match nothing, since ``file:line`` may be asked about. What looks like a filter but names no valid day or type
+    is taken as words, as is ``-word`` where that is an option of a program.
 
     Args:
         typed: The question.
@@ -310,6 +312,7 @@ def parse(
         literal: Whether to take everything as words.
         written: Returns whether the notes contain a word as an option.
         cwd: The folder that ``path:`` in the question may also be relative to; empty for the watched folders only.
+        matches: Returns whether a filter is known to match something.
     """
     if literal:
         return Question(" ".join(typed.split()))
@@ -325,8 +328,9 @@ def parse(
         end = match.end()
         if match["key"]:
             key, value = _own_name(match["key"], match["value"])
-            if narrowed := _narrowed(filters, key.lower(), value.strip(_MARKS), today, cwd):
-                filters = narrowed
+            more = _filter(key.lower(), value.strip(_MARKS), today, cwd)
+            if more and (key == match["key"] or key.startswith("-") or matches(more)):
+                filters = narrowed(filters, more)
                 named.append(f"{key}:{value}")
             else:
                 as_words.append(match[0])
@@ -372,15 +376,15 @@ def _own_name(key: str, value: str) -> tuple[str, str]:
     return sign + own, f".{value.strip(_MARKS).lstrip('.')}" if own == "type" else value
 
 
-def _narrowed(filters: Filters, key: str, value: str, today: date, cwd: str) -> Filters | None:
-    """Return the filters with one more; None where its value is invalid."""
+def _filter(key: str, value: str, today: date, cwd: str) -> Filters | None:
+    """Return a filter by its name; None where its value is invalid."""
     name = key.removeprefix("-")
     unwanted = key.startswith("-")
     try:
         if name in {"since", "until"}:
             day = parse_day(value, today)
             days = Filters(since=day) if name == "since" else Filters(until=day)
-            return None if unwanted else narrowed(filters, days)
+            return None if unwanted else days
         if name == "type":
             type_named(value.removeprefix("!"))
     except ValueError:
@@ -388,11 +392,10 @@ def _narrowed(filters: Filters, key: str, value: str, today: date, cwd: str) -> 
     chosen = (f"!{value}" if unwanted else value,)
     match name:
         case "tag":
-            more = Filters(tags=chosen)
+            return Filters(tags=chosen)
         case "path":
-            more = Filters(paths=globs_from(cwd, chosen[0]))
+            return Filters(paths=globs_from(cwd, chosen[0]))
         case "type":
-            more = Filters(types=chosen)
+            return Filters(types=chosen)
         case _:
-            more = Filters(languages=chosen)
-    return narrowed(filters, more)
+            return Filters(languages=chosen)

@@ -579,6 +579,18 @@ def test_a_filter_that_names_nothing_is_told() -> None:
     assert [path for path, _ in order(found)] == ["000.md"]
 
 
+def test_words_that_look_like_the_filter_of_another_program_are_searched_for() -> None:
+    """Where no file matches it; a language by its name is told its code."""
+    asked = searcher(filled(["apple", "berry"]))
+
+    found = asked.search(ResolvedRequest("apple file:line"))
+    assert order(found)[0][0] == "000.md"
+    assert found.read_as is not None
+    assert (found.read_as.text, found.read_as.as_words, found.unmatched) == ("apple file:line", ("file:line",), ())
+    assert [path for path, _ in order(asked.search(ResolvedRequest("apple file:001")))] == ["001.md"]
+    assert [one.value for one in asked.search(ResolvedRequest("apple language:german")).unmatched] == ["german"]
+
+
 def test_filters_without_a_file_are_named_wherever_they_were_given() -> None:
     """In the question, as an option and for files like one; where the file itself is all they match, there is none."""
     world = filled(["apple", "berry"])

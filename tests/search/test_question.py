@@ -63,6 +63,18 @@ def test_what_is_read(typed: str, expected: Question) -> None:
     assert parse(typed, TODAY) == expected
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ["what does file:line mean", "error: file:main.py not found", "mount file:rw", "ext:x", 'set language:"x y" there'],
+)
+def test_filter_by_the_name_of_another_program_that_matches_nothing_is_words(typed: str) -> None:
+    """It may be asked about; one that matches, one that excludes and one by kb's own name are filters."""
+    read = parse(typed, TODAY, matches=lambda _: False)
+    assert (read.text, len(read.as_words), read.filters) == (typed, 1, Filters())
+    assert parse(typed, TODAY).filters
+    assert parse("path:line -file:line", TODAY, matches=lambda _: False).filters.paths == ("line", "!line")
+
+
 @given(st.text(max_size=80) | st.from_regex(r'(-?[a-z0-9":.,?]{1,8} ){1,6}'))
 def test_any_text_is_a_question(typed: str) -> None:
     """Whatever is typed can be read, and no phrase is empty."""

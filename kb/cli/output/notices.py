@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kb.records import Answer, Freshness, Hit, Missing, ReadAs, Searched, Unmatched
 
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
+_FILTERS_OF_OTHERS: Final = ("ext:", "filetype:", "file:", "folder:", "language:")
 _BY_MEANING: Final = [mode for mode, traits in MODES.items() if traits.by_meaning]
 _BY_WORDS: Final = [mode for mode, traits in MODES.items() if traits.by_words]
 _BY_BOTH: Final = [mode for mode in _BY_MEANING if mode in _BY_WORDS]
@@ -104,6 +105,8 @@ def _read_as_words(read: ReadAs) -> Iterator[str]:
         bare = word.removeprefix("-")
         if bare.lower().startswith(_FILTERS):
             yield f"{one_line(word)} names no {_kind(bare)} and was read as words{_did_you_mean(_meant(bare))}"
+        elif bare.lower().startswith(_FILTERS_OF_OTHERS):
+            yield f"{one_line(word)} matches no file and was read as words"
         elif bare.isalpha() and not is_plain(bare, read.text):
             yield f'{word} was read as an option of a program and left nothing out: -"{bare}" does'
 

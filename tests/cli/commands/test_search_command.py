@@ -107,6 +107,7 @@ def test_an_answer_that_is_not_among_the_hits_is_told(command: CommandLine) -> N
             ReadAs("x type:pyhton", as_words=("type:pyhton",)),
             "type:pyhton names no type and was read as words: did you mean type:python?",
         ),
+        (ReadAs("x File:line", as_words=("File:line",)), "File:line matches no file and was read as words"),
         (ReadAs("x since:then", as_words=("since:then",)), "since:then names no day and was read as words"),
     ],
 )
