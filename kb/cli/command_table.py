@@ -26,8 +26,7 @@ def table_of(root: click.Group) -> CommandTable:
     """Return the global options and those of all commands, as the client needs them.
 
     Raises:
-        ValueError: A name takes a value in one command and none in another, or is an option of kb itself too. Or a
-            letter takes a value that is not a whole number: then ``-nginx`` and ``-n 3`` would be ambiguous.
+        ValueError: A name takes a value in one command and none in another, or is an option of kb itself too.
     """
     context = click.Context(root)
     commands = {name: command for name in root.list_commands(context) if (command := root.get_command(context, name))}
@@ -36,29 +35,31 @@ def table_of(root: click.Group) -> CommandTable:
     optional: dict[str, frozenset[str]] = {}
     for command in commands.values():
         optional |= {name: frozenset(values) for name, values in optional_values(command).items()}
+    numbers = _names([one for one in below if isinstance(one.type, click.IntRange)], valued=True)
+    others = _names([one for one in below if not isinstance(one.type, click.IntRange)], valued=True)
+    leading = frozenset(name for name in others if not name.startswith("--"))
     table = CommandTable(
         global_valued=_names(own, valued=True),
         global_flags=_names(own, valued=False),
-        valued=_names(below, valued=True) - frozenset(optional),
+        valued=(numbers | (others - leading)) - frozenset(optional),
+        leading=leading,
         flags=_names(below, valued=False),
         optional=optional,
         local=frozenset(name for name, one in commands.items() if isinstance(one, Command) and one.local),
         remote=frozenset(name for name, one in commands.items() if isinstance(one, Command) and one.remote),
         short_help={name: one.get_short_help_str(limit=200) for name, one in commands.items()},
     )
-    _check(table, below)
+    _check(table)
     return table
 
 
-def _check(table: CommandTable, options: list[click.Option]) -> None:
-    kinds = (table.global_valued | table.global_flags, table.valued, table.flags, frozenset(table.optional))
+def _check(table: CommandTable) -> None:
+    own = table.global_valued | table.global_flags
+    kinds = (own, table.valued, table.leading, table.flags, frozenset(table.optional))
     for at, kind in enumerate(kinds):
         for other in kinds[at + 1 :]:
             if both := kind & other:
                 raise ValueError(f"{', '.join(sorted(both))} takes a value in one place and none in another")
-    for one in options:
-        if not one.is_flag and any(len(name) == 2 for name in one.opts) and not isinstance(one.type, click.IntRange):  # noqa: PLR2004 - a minus and a letter
-            raise ValueError(f"{'/'.join(one.opts)} must take a whole number, since it has a short name")
 
 
 def _options(command: click.Command) -> Iterator[click.Option]:
@@ -81,6 +82,7 @@ def source(table: CommandTable) -> str:
         _set("GLOBAL_FLAGS", table.global_flags),
         "# The options of all commands together.",
         _set("VALUED", table.valued),
+        _set("LEADING", table.leading),
         _set("FLAGS", table.flags),
         "# An option whose value may be left out: what follows is its value only if it is one of these.",
         "OPTIONAL = {",

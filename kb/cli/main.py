@@ -147,9 +147,10 @@ def _with_words(command: click.Command, parsed: Sequence[Argument], session: Ses
             remedy = f"As a word of the text, put it in quotes with the others: kb {command.name} '... {token} ...'"
             raise CommandLineError(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
         else:
-            session.notice(
-                f"no option {token}: taken as a word of the {'note' if command.name == 'note' else 'question'}"
-            )
+            text = "note" if command.name == "note" else "question"
+            known = len(token) == len("-m") and takes(command, token)
+            unknown = f"{token} is an option before the {text} only" if known else f"no option {token}"
+            session.notice(f"{unknown}: taken as a word of the {text}")
             words += argument.tokens
     return [*options, "--", *words]
 

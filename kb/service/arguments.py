@@ -7,7 +7,17 @@ names of the options come from ``kb.service.command_table``, which is generated 
 
 from __future__ import annotations
 
-from kb.service.command_table import FLAGS, GLOBAL_FLAGS, GLOBAL_VALUED, LOCAL, OPTIONAL, REMOTE, SHORT_HELP, VALUED
+from kb.service.command_table import (
+    FLAGS,
+    GLOBAL_FLAGS,
+    GLOBAL_VALUED,
+    LEADING,
+    LOCAL,
+    OPTIONAL,
+    REMOTE,
+    SHORT_HELP,
+    VALUED,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +37,8 @@ class CommandTable:
         global_valued: Options of kb itself that take a value.
         global_flags: Options of kb itself that take none.
         valued: Options of commands that take a value. No name takes a value in one command and none in another.
+        leading: Short options of commands whose value may be any word, before the words of the command only: behind
+            them, ``git commit -m`` may be meant.
         flags: Options of commands that take none.
         optional: Options whose value may be left out, each with the values it takes.
         local: Commands that always run in the process of the caller.
@@ -34,7 +46,17 @@ class CommandTable:
         short_help: Each command with its line in ``kb --help``, in that order.
     """
 
-    __slots__ = ("flags", "global_flags", "global_valued", "local", "optional", "remote", "short_help", "valued")
+    __slots__ = (
+        "flags",
+        "global_flags",
+        "global_valued",
+        "leading",
+        "local",
+        "optional",
+        "remote",
+        "short_help",
+        "valued",
+    )
 
     def __init__(
         self,
@@ -42,6 +64,7 @@ class CommandTable:
         global_valued: frozenset[str],
         global_flags: frozenset[str],
         valued: frozenset[str],
+        leading: frozenset[str],
         flags: frozenset[str],
         optional: Mapping[str, frozenset[str]],
         local: frozenset[str],
@@ -51,6 +74,7 @@ class CommandTable:
         self.global_valued = global_valued
         self.global_flags = global_flags
         self.valued = valued
+        self.leading = leading
         self.flags = flags
         self.optional = optional
         self.local = local
@@ -69,6 +93,7 @@ GENERATED: Final = CommandTable(
     global_valued=GLOBAL_VALUED,
     global_flags=GLOBAL_FLAGS,
     valued=VALUED,
+    leading=LEADING,
     flags=FLAGS,
     optional=OPTIONAL,
     local=LOCAL,
@@ -156,7 +181,7 @@ class Arguments:
 
 
 def _parsed(args: Sequence[str], table: CommandTable) -> Iterator[Argument]:
-    at = 0
+    at = words = 0
     while at < len(args):
         argument = args[at]
         following = args[at + 1] if at + 1 < len(args) else None
@@ -165,7 +190,9 @@ def _parsed(args: Sequence[str], table: CommandTable) -> Iterator[Argument]:
             yield Argument(END, argument)
             yield from (Argument(WORD, word) for word in args[at:])
             return
-        kind, takes = _kind(argument, table)
+        # The first word is the command.
+        kind, takes = _kind(argument, table) if argument not in table.leading or words <= 1 else (UNKNOWN, False)
+        words += kind == WORD
         if takes and following is not None and _is_value(argument, following, table):
             at += 1
             yield Argument(kind, argument, following)
@@ -201,6 +228,8 @@ def _short(argument: str, table: CommandTable) -> tuple[str, bool] | None:
     """
     if argument[:2] in table.global_valued:
         return (GLOBAL, argument == argument[:2]) if len(argument) == 2 or "=" in argument else None  # noqa: PLR2004 - a minus and a letter
+    if argument in table.leading:
+        return OPTION, True
     for place, letter in enumerate(argument[1:], 1):
         option = f"-{letter}"
         if option in table.valued:

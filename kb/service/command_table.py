@@ -52,6 +52,11 @@ VALUED = frozenset(
         "-n",
     }
 )
+LEADING = frozenset(
+    {
+        "-m",
+    }
+)
 FLAGS = frozenset(
     {
         "--accept-deletions",

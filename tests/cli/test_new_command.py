@@ -114,11 +114,16 @@ def test_new_command_is_in_the_generated_table_and_the_pages() -> None:
 
 
 @pytest.mark.usefixtures("greet")
-def test_short_option_of_a_new_command_takes_a_number(tmp_path: Path) -> None:
-    """Else -nginx could be no word of a question; nor does a name take a value here and none there."""
+def test_short_option_of_a_new_command_takes_a_number_or_leads(tmp_path: Path) -> None:
+    """Else -nginx could be no word of a question; nor does a name take one kind of value here and another there."""
     module = tmp_path / "greet.py"
     module.write_text(MODULE.replace('"--times", type=click.IntRange(min=1), default=1', '"-t", "--times"'))
-    with pytest.raises(ValueError, match="-t/--times must take a whole number"):
+    table = table_of(cli)
+    assert ("-t" in table.leading, "-t" in table.valued, "--times" in table.valued) == (True, False, True)
+
+    sys.modules.pop("kb.cli.commands.greet")
+    module.write_text(MODULE.replace('"--times", type=click.IntRange(min=1), default=1', '"-n", "--times", default=""'))
+    with pytest.raises(ValueError, match="-n takes a value in one place and none in another"):
         source(table_of(cli))
 
     sys.modules.pop("kb.cli.commands.greet")

@@ -47,6 +47,9 @@ def test_the_generated_table_is_up_to_date() -> None:
         (["--", "--"], "end word"),
         (["--unknown", "-x"], "unknown unknown"),
         (["-x y"], "word"),
+        (["ask", "-m", "small", "q"], "word option word"),
+        (["ask", "git", "commit", "-m", "small"], "word word word unknown word"),
+        (["ask", "-msmall"], "word unknown"),
         ([], ""),
     ],
 )
@@ -61,7 +64,7 @@ def test_each_part_is_what_it_is(args: list[str], kinds: str) -> None:
 TOKENS = st.sampled_from([
     "status", "search", "note", "what", "is it", "--json", "-n", "3", "-n3", "--store", "/a", "--store=/b", "-s",
     "search.limit=2", "-sembed.device=cpu", "--config", "c.toml", "--offline", "--", "-x", "--title", "-l", "--tag",
-    "--color", "never", "--rerank", "off",
+    "-m", "--color", "never", "--rerank", "off",
 ])  # fmt: skip
 
 

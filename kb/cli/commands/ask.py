@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @command(short_help="Answer in sentences of your files, with their sources.", takes_text=True, remote=True)
 @click.argument("question", nargs=-1, required=True)
-@click.option("--model", metavar="MODEL", help="Have this language model answer.  [default: answer.model]")
+@click.option("-m", "--model", metavar="MODEL", help="Have this language model answer.  [default: answer.model]")
 @click.option("--no-llm", is_flag=True, help="Answer without a language model.")
 @click.option("--show-prompt", is_flag=True, help="Print what a language model would be sent, and send nothing.")
 @click.option("--sources", is_flag=True, help="Show the text that is quoted under each source.")

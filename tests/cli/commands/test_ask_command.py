@@ -146,6 +146,19 @@ def test_a_model_is_taken_from_the_options(command: CommandLine) -> None:
     assert command("ask", "x", "--model", "small", "--no-llm")[0] == 2
 
 
+def test_the_short_name_of_the_model_comes_before_the_question(command: CommandLine) -> None:
+    """Behind its first word, -m may belong to the question, which says so; search has no such option anywhere."""
+    command("ask", "-m", "small", "which", "store")
+    err = command("ask", "git", "commit", "-m", "small")[2]
+    assert [(asked["request"].question, asked["model"]) for _, asked in command.kb.asked] == [
+        ("which store", "small"),
+        ("git commit -m small", None),
+    ]
+    assert "-m is an option before the question only: taken as a word of the question" in err
+    assert "no option -m: taken as a word of the question" in command("search", "-m", "small", "x")[2]
+    assert command("ask", "-m")[2].startswith("kb: -m needs a value")
+
+
 def test_the_prompt_is_shown_and_nothing_asked(command: CommandLine) -> None:
     """The rules, then the data."""
     assert command("ask", "Which store?", "--show-prompt")[:2] == (0, "Answer.\nWhich store?\n")
