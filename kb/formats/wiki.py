@@ -40,6 +40,12 @@ _LAYOUT: Final = (
     r"(?:thumb(?:nail)?|mini|frame(?:d|less)?|border|left|right|center|none|baseline|middle|top|bottom|links|rechts"
     r"|x?\d{1,5}(?:x\d{1,5})?px|(?:upright|alt|link|page|lang)(?:=[^|\[\]\n]{0,200})?)"
 )
+_SWITCHES: Final = (
+    "(?:NO|FORCE)?TOC|NOEDITSECTION|(?:NO)?NEWSECTIONLINK|NOGALLERY|HIDDENCAT|EXPECTUNUSEDCATEGORY|NOCONTENTCONVERT"
+    "|NOTITLECONVERT|(?:NO)?INDEX|STATICREDIRECT|DISAMBIG"
+)
+# Elements whose content is shown as it is written.
+_LITERAL: Final = re.compile(r"<(/?)(nowiki|math|chem|syntaxhighlight|source|pre)\b[^<>]{0,300}(?<!/)>", re.IGNORECASE)
 # Attributes of a cell, with the bar behind them.
 _ATTRIBUTES: Final = (
     r"(?:\s*(?:style|class|scope|colspan|rowspan|align|valign|width|bgcolor|id|data-sort-value)\s*="
@@ -53,10 +59,10 @@ _MARKUP: Final = re.compile(
     r"|(?P<end>\]\])"
     r"|\[(?:https?:)?//[^\s\[\]]{1,1000}\s+(?P<named>[^\[\]\n]{1,500})\]"
     r"|(?P<emphasis>'{2,5})"
-    r"|(?P<note><ref\b[^<>/]{0,200}>)|(?P<noted></ref>)"
+    r"|(?P<note><ref\b[^<>]{0,200}(?<!/)>)|(?P<noted></ref>)"
     r"|(?P<tag></?(?:ref|references|nowiki|br|small|big|sub|sup|center|div|span|u|s|b|i|em|strong|code|del|ins|blockquote"
-    r"|gallery|noinclude|includeonly|onlyinclude|poem|p)\b[^<>]{0,300}>)"
-    r"|(?P<switch>(?-i:__[A-Z]{3,20}__))"
+    r"|gallery|noinclude|includeonly|onlyinclude|poem|p)\b(?:\s+[\w:-]{1,50}\s*=[^<>]{0,300})?\s*/?>)"
+    rf"|(?P<switch>(?-i:__(?:{_SWITCHES})__))"
     r"|^[ \t]*(?P<rule>\{\|[^\n]*|\|[}-][^\n]*)"
     rf"|(?:^[ \t]*[!|]|!!|\|\|)(?P<attributes>{_ATTRIBUTES})",
     re.IGNORECASE | re.DOTALL | re.MULTILINE,
@@ -145,12 +151,26 @@ def _substitutions(text: str, code: Collection[int]) -> Iterator[tuple[int, int,
     """Yield what is read for markup outside of code, in order."""
     if code:
         text = "\n".join("\0" * len(line) if at in code else line for at, line in enumerate(text.split("\n")))
+    text = _without_literal(text)
     marks = (_replaced(one) for one in _MARKUP.finditer(text))
     last = 0
     for start, end, new in sorted((*references(text), *marks), key=lambda one: (one[0], -one[1])):
         if start >= last:
             yield start, end, new
             last = end
+
+
+def _without_literal(text: str) -> str:
+    """Return a text of the same length without what is shown as it is written."""
+    parts, at = [], 0
+    opened: re.Match[str] | None = None
+    for tag in _LITERAL.finditer(text):
+        if opened is None:
+            opened = None if tag[1] else tag
+        elif tag[1] and tag[2].lower() == opened[2].lower():
+            parts += [text[at : opened.end()], "\0" * (tag.start() - opened.end())]
+            at, opened = tag.start(), None
+    return "".join((*parts, text[at:]))
 
 
 def _replaced(found: re.Match[str]) -> tuple[int, int, str]:

@@ -75,6 +75,7 @@ HOSTILE: Final[dict[str, Callable[[int], str]]] = {
     "comments.wiki": _again("<!--"),
     "open notes.wiki": _again("<ref "),
     "open code.wiki": _again("<pre>\n"),
+    "written as it is.wiki": _again("<nowiki>a<"),
     "headings.wiki": _again("== a ==\n"),
     "signs.wiki": _again("="),
     "blanks.wiki": _again(" ", "= a", "x"),

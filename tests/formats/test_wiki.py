@@ -36,6 +36,12 @@ def embedded(text: str, name: str = "a.mediawiki") -> str:
         ("one<br/>two <small>three</small> H<sub>2</sub>O <nowiki>x</nowiki>", "one two three H2O x"),
         ("M&uuml;hle &amp; R&#228;der <!-- not\nthis -->here __NOTOC__ __init__", "Mühle & Räder here  __init__"),
         ("{{Infobox\n| name = Old Mill\n}}", "{{Infobox\n| name = Old Mill\n}}"),
+        # What is shown as it is written, attributes with a slash, and what only looks like a tag or a switch.
+        ("a <nowiki>[[File:b.png]] <!-- c --></nowiki> [[d|e]]", "a [[File:b.png]] <!-- c --> e"),
+        ("<nowiki/>x <math>[[y]]</math> <nowiki>z", "x <math>[[y]]</math> z"),
+        ('mill<ref name="http://x.org/a">Smith</ref>', "mill (Smith)"),
+        ('if a <b and c> d <span class="k" id=l>m</span>', "if a <b and c> d m"),
+        ("__MAIN__ and __NONE__ __NOINDEX__", "__MAIN__ and __NONE__"),
         ("<pre>\n'''x''' [[a|b]]\n</pre>", "<pre>\n'''x''' [[a|b]]\n</pre>"),
         ("{{{\n'''x'''\n}}}", "{{{\n'''x'''\n}}}"),
     ],
