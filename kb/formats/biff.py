@@ -79,7 +79,7 @@ def _of_sheet(stream: bytes, start: int, styles: Mapping[int, str]) -> Besides:
         elif kind == _OBJECT:
             shape = unpack_from("<H", stream, at + 6)[0]
         elif kind == _TEXT:
-            texts[shape] = line(_text(stream, unpack_from("<H", stream, at + 10)[0], parts[number + 1 :]))
+            texts[shape] = line(_text(stream, unpack_from("<H", stream, at + 10)[0], parts, number + 1))
         elif kind == _NOTE:
             row, column, _, of = unpack_from("<HHHH", stream, at)
             notes.append((row + 1, column + 1, of, _string(stream, at + 8)))
@@ -104,13 +104,13 @@ def _string(stream: bytes, at: int) -> str:
     return _characters(stream[at + 3 : at + 3 + count * (1 + wide % 2)], wide)
 
 
-def _text(stream: bytes, count: int, parts: Sequence[tuple[int, int, int]]) -> str:
-    """Return the text of a shape, which is in the records that continue the one of its length."""
+def _text(stream: bytes, count: int, parts: Sequence[tuple[int, int, int]], number: int) -> str:
+    """Return the text of a shape, which is in the records that continue the one of its length, from a number on."""
     text = ""
-    for kind, at, size in parts:
-        if kind != _CONTINUED or len(text) >= count:
-            break
+    while number < len(parts) and parts[number][0] == _CONTINUED and len(text) < count:
+        _, at, size = parts[number]
         text += _characters(stream[at + 1 : at + size], stream[at])
+        number += 1
     return text[:count]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from test_far_rows import extracted, needs_calamine, part, record, workbook
@@ -110,6 +111,15 @@ def test_comments_and_shapes() -> None:
         "Comment B5: Ben: Größe in Łódź",
         "Only until May",
     ]
+
+
+def test_many_comments_take_linear_time() -> None:
+    """As many as a sheet may have rows."""
+    count = 30_000
+    data = workbook(stream(*(shape(at, "a") for at in range(count)), *(note(at, 0, at, "b") for at in range(count))))
+    begun = time.process_time()
+    assert len(besides(data)[0].comments) == count
+    assert time.process_time() - begun < 10
 
 
 def test_other_files_have_nothing_beside() -> None:
