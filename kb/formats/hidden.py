@@ -108,7 +108,7 @@ class Hidden:
             tag: Its name.
             values: Its attributes.
         """
-        if tag in _WHOLE or values.get("role") == "tabpanel" or values.get("id") in self._opened:
+        if not values or tag in _WHOLE or values.get("role") == "tabpanel" or values.get("id") in self._opened:
             return False
         kind = values.get("class", "")
         if _ICONS.search(kind):

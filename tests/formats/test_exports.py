@@ -50,6 +50,13 @@ def test_saved_page() -> None:
     assert (found.title, found.date) == ("Größe", "2025-06-07")
 
 
+def test_what_a_script_of_a_saved_page_showed_is_read() -> None:
+    """Browsers leave scripts out of the file."""
+    page = "<p>How long?</p><div style='display: none'>Nine days.</div>"
+
+    assert extracted(mhtml, _page(("text/html", f"\n{page}"))).text == "How long?\n\nNine days.\n"
+
+
 def test_saved_page_with_start_part() -> None:
     """The page that the header names comes first; its title falls back on the subject."""
     found = extracted(
