@@ -24,7 +24,7 @@ from kb.cli.process_priority import freeze_memory, prepare_process, run_at_low_p
 from kb.cli.read_write_lock import ReadWriteLock
 from kb.cli.remote import DaemonProxy, client_context
 from kb.cli.resource_errors import resource_error
-from kb.cli.session import InputNeeded, Session, current_folder, load_settings
+from kb.cli.session import ConfigurationEdited, InputNeeded, Session, current_folder, load_settings
 from kb.cli.web_port import WebPort, open_in_editor
 from kb.config.compare import differences, disagreement, shared_values
 from kb.errors import ConfigError, FolderError, KbError, StoreError
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_SECONDS: Final = 1.0
 _LOCK_SECONDS: Final = 0.5
+# How long a command waits until an edited configuration is reloaded, which other running commands may prevent.
+_RELOAD_SECONDS: Final = 10.0
+_RELOAD_POLL_SECONDS: Final = 0.05
 _RESTART_SECONDS: Final = 10.0
 _WRITE_BATCH: Final = 32
 # A run that takes as long is worth a line of the log at its end.
@@ -167,19 +170,36 @@ class Daemon:
     # Requests of clients.
 
     def run_command(self, request: CommandRequest, output: CommandOutput) -> int | None:
-        """Run a command for another process."""
-        session = Session(
-            open_knowledge=lambda settings, _warn: DaemonProxy(self._kb, settings.config),
-            load_settings=self._settings_for,
-            client=client_context(request, output),
-            daemon=self,
-        )
-        with self._in_use.reading():
-            try:
-                return self._run(request.args, session)
-            except InputNeeded as needed:
-                output.need(needed.what)
-                return None
+        """Run a command for another process, with the configuration as it is on disk."""
+        while True:
+            self._wait_for_reload(output.stopping)
+            session = Session(
+                open_knowledge=lambda settings, _warn: DaemonProxy(self._kb, settings.config),
+                load_settings=self._settings_for,
+                client=client_context(request, output),
+                daemon=_DaemonOfCommand(self),
+            )
+            with self._in_use.reading():
+                try:
+                    return self._run(request.args, session)
+                except InputNeeded as needed:
+                    output.need(needed.what)
+                    return None
+                except ConfigurationEdited:
+                    # It has written nothing, and the edit cannot take effect while it runs: it begins again after that.
+                    continue
+
+    def edited(self) -> bool:
+        """Whether the configuration was edited and is not reloaded yet."""
+        stamp = _file_stamp(self._settings)
+        # A missing file may be being replaced at the moment.
+        return bool(stamp) and stamp != self._file_stamp
+
+    def _wait_for_reload(self, stopping: Callable[[], bool]) -> None:
+        """Wait until an edited configuration is reloaded, but not for commands that run for long."""
+        until = time.monotonic() + _RELOAD_SECONDS
+        while self.edited() and not stopping() and time.monotonic() < until:
+            time.sleep(_RELOAD_POLL_SECONDS)
 
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
@@ -504,8 +524,7 @@ class Daemon:
         if self._totals_logged and self._takeover is not None:
             self._takeover.step()
         stamp = _file_stamp(self._settings)
-        # A missing file may be being replaced at the moment.
-        if stamp and stamp != self._file_stamp and self._reload():
+        if self.edited() and self._reload():
             self._file_stamp = stamp
 
     def _rebuild_store(self, lost: str) -> None:
@@ -607,6 +626,27 @@ class Daemon:
             self._start_watching(time.monotonic())
         finally:
             self._reopening = False
+
+
+class _DaemonOfCommand:
+    """The daemon, as a command sees it that runs in it and keeps an edited configuration from taking effect."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self.status = daemon.status
+        self.open_page = daemon.open_page
+        self.close_page = daemon.close_page
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed.
+
+        Raises:
+            ConfigurationEdited: The configuration was edited meanwhile.
+        """
+        done = self._daemon.sync(timeout, lambda: gone() or self._daemon.edited())
+        if not done and self._daemon.edited() and not gone():
+            raise ConfigurationEdited
+        return done
 
 
 def _without_port(settings: Settings) -> Config:

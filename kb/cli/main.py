@@ -15,7 +15,7 @@ from kb.cli.command_table import read_arguments
 from kb.cli.options import file_names, folder_names, overrides_of
 from kb.cli.output import terminal
 from kb.cli.resource_errors import resource_error
-from kb.cli.session import InputNeeded, Session
+from kb.cli.session import ConfigurationEdited, InputNeeded, Session
 from kb.cli.usage_errors import CommandLineError, also_as_search, describe, takes, takes_text
 from kb.errors import Cancelled, KbError, StoreBusy, reason_of, sentence_of
 from kb.service.arguments import GENERATED, GLOBAL, HELP, OPTION, UNKNOWN, WORD, Arguments
@@ -252,6 +252,7 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
 
     Raises:
         InputNeeded: The command is run for another process, and needs something that only that one has.
+        ConfigurationEdited: The command is to begin again with the edited configuration.
     """
     session = session or Session()
     session.run = run
@@ -264,7 +265,7 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
             list(args), prog_name="kb", standalone_mode=False, obj=session, terminal_width=session.client.columns
         )
         session.flush()
-    except InputNeeded:
+    except (InputNeeded, ConfigurationEdited):
         raise
     except BrokenPipeError:
         if here:

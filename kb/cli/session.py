@@ -137,6 +137,10 @@ class InputNeeded(Exception):
         self.what = what
 
 
+class ConfigurationEdited(Exception):
+    """The configuration of the daemon was edited while a command waited in it for the index."""
+
+
 @dataclass(slots=True)
 class Session:
     """One run of the command line. The global options are filled in by the command group.

@@ -74,7 +74,8 @@ def disagreement(
     files = f"; it reads {theirs}, this {who} {ours}" if theirs != ours else ""
     return ConfigError(
         f"the running daemon (process {pid}) uses other values for {', '.join(keys)}{files}",
-        "Use the same values, or stop it first: kb watch --stop. An edited config.toml is reloaded within seconds",
+        "Use the same values, or stop it first: kb watch --stop. "
+        "An edited config.toml is reloaded within seconds, at the latest when running commands have ended",
     )
 
 

@@ -1,0 +1,155 @@
+"""Commands of a daemon whose configuration is edited while it runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from waiting import wait_until
+from watched import LoadedFake
+
+from kb.cli.daemon import Daemon
+from kb.cli.main import run
+from kb.config import load
+from kb.service.server import CommandOutput, CommandRequest
+from kb.watching.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@dataclass
+class Running:
+    """A daemon over the first of two folders, each with one note.
+
+    Attributes:
+        file: The configuration, as it is edited.
+        folders: The folders.
+        said: The lines of its log.
+        daemon: The daemon.
+    """
+
+    file: Path
+    folders: list[Path]
+    said: list[str]
+    daemon: Daemon
+
+    def configure(self, count: int) -> None:
+        """Write the configuration with so many of the folders."""
+        write(self.file, self.folders[:count])
+
+    def command(self, *words: str) -> tuple[int | None, str]:
+        """Run a command in the daemon; returns its exit code and all that it writes."""
+        sent: list[bytes] = []
+        request = CommandRequest(
+            args=["--config", str(self.file), "-s", f"store.path={self.file.parent / 'store'}", *words],
+            cwd=str(self.file.parent),
+            env={},
+            stdin_tty=False,
+            stdout_tty=False,
+            stderr_tty=False,
+            encoding=["utf-8", "strict"] * 2,
+            columns=80,
+        )
+        code = self.daemon.run_command(request, CommandOutput(lambda line: sent.append(line or b"")))
+        return code, "".join(next(iter(json.loads(line).values())) for line in sent)
+
+
+def write(file: Path, folders: list[Path]) -> None:
+    """Write a configuration that names some folders."""
+    file.write_text(f"[folders]\npaths = {json.dumps([str(one) for one in folders])}\n", encoding="utf-8")
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A daemon in this process, with a fake model."""
+    runtime = tempfile.mkdtemp(prefix="kb-", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    model = LoadedFake()
+    monkeypatch.setattr("kb.models.encoder_of", lambda _settings: model)
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / f"{folder.name}.md").write_text("# Note\n\nwater and stone\n")
+    file = tmp_path / "config.toml"
+    write(file, folders[:1])
+    ready, said = threading.Event(), list[str]()
+    values = {"store.path": str(tmp_path / "store")}
+    daemon = Daemon(
+        lambda: load(str(file), environ={}, overrides=values), folders_given=False, say=said.append, run=run
+    )
+    thread = threading.Thread(target=daemon.serve, args=[ready.set])
+    thread.start()
+    try:
+        assert ready.wait(60)
+        wait_until(lambda: daemon.status()["state"] == "watching")
+        yield Running(file, folders, said, daemon)
+    finally:
+        daemon.stop()
+        thread.join(60)
+        shutil.rmtree(runtime)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("command", [("sync",), ("search", "--wait", "water"), ("list",)])
+def test_a_command_right_after_an_edit_goes_by_it(running: Running, command: tuple[str, ...]) -> None:
+    """It is not refused for other values, as it was until the daemon had looked at its file again."""
+    running.configure(2)
+
+    assert running.command(*command)[0] == 0
+
+    assert "config.toml reloaded" in running.said
+    assert running.command("sync") == (0, "")
+    assert "two/two.md" in running.command("list")[1]
+
+
+@pytest.mark.parametrize("command", [("sync",), ("search", "--wait", "water")])
+def test_a_command_that_waits_for_the_index_keeps_no_edit_waiting(
+    running: Running, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits until everything that the edited configuration names is indexed, as while a long embedding goes on."""
+    waiting, waits = threading.Event(), Scheduler.sync
+
+    def sync(self: Scheduler, timeout: float | None = None, gone: Callable[[], bool] = lambda: False) -> bool:
+        if "config.toml reloaded" in running.said:
+            return waits(self, timeout, gone)
+        waiting.set()
+        wait_until(gone)
+        return False
+
+    monkeypatch.setattr(Scheduler, "sync", sync)
+    ended: list[tuple[int | None, str]] = []
+    thread = threading.Thread(target=lambda: ended.append(running.command(*command)))
+    thread.start()
+    assert waiting.wait(60)
+
+    running.configure(2)
+    thread.join(60)
+
+    assert [code for code, _ in ended] == [0]
+    assert "two/two.md" in running.command("list")[1]
+
+
+def test_a_command_that_is_given_up_while_the_configuration_was_edited_ends(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not begin again for a client that is gone."""
+    monkeypatch.setattr(Daemon, "_reload", lambda _self: False)
+    monkeypatch.setattr("kb.cli.daemon._RELOAD_SECONDS", 0.1)
+    gone = threading.Event()
+    monkeypatch.setattr(CommandOutput, "stopping", lambda _self: gone.is_set())
+    ended: list[int | None] = []
+    running.configure(2)
+    thread = threading.Thread(target=lambda: ended.append(running.command("sync")[0]))
+    thread.start()
+    gone.set()
+    thread.join(60)
+
+    assert len(ended) == 1
+    assert ended[0] != 0
