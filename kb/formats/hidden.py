@@ -56,10 +56,11 @@ _TAG: Final = re.compile(r"[a-z0-9]*", re.IGNORECASE)
 _COMBINATOR: Final = re.compile(r"[\s>+~]+")
 
 _WHOLE: Final = frozenset({"html", "body", "main"})
-# Around text these are slides, panels, or all that is behind a dialog, but for what is opened apart from the text.
+# Around text these are slides, panels, or all that is behind a dialog, but for what is beside the text or stands twice.
 _BLOCKS: Final = frozenset({"div", "section", "article", "header", "ul", "ol", "li", "p", "table", "figure", "form"})
 _APART: Final = re.compile(
-    r"modal|dialog|menu|drawer|off-?canvas|overlay|pop-?(?:up|over)|clone|duplicate", re.IGNORECASE
+    r"modal|dialog|menu|drawer|off-?canvas|overlay|pop-?(?:up|over)|clone|duplicate|line-?num|gutter|skeleton",
+    re.IGNORECASE,
 )
 # A formula that is hidden beside its picture.
 _FORMULA: Final = re.compile(r"mathml", re.IGNORECASE)
@@ -77,13 +78,13 @@ class _Rules:
         hiding: Those that are hidden; a tag may stand before the class or the id.
         showing: Those that are shown.
         at_once: Those that are shown whatever their style says.
-        by_attribute: Whether a rule says that the attribute ``hidden`` hides.
+        by_attribute: The rules by which the attribute ``hidden`` hides.
     """
 
     hiding: set[str] = field(default_factory=set)
     showing: set[str] = field(default_factory=set)
     at_once: set[str] = field(default_factory=set)
-    by_attribute: list[str] = field(default_factory=list)
+    by_attribute: set[str] = field(default_factory=set)
 
 
 class Hidden:
@@ -180,7 +181,7 @@ def _declarations(sheet: str) -> Iterator[tuple[Sequence[str], str]]:
 def _add_hiding(rules: _Rules, selectors: str) -> None:
     for selector in map(str.strip, selectors.split(",")):
         if "[hidden" in selector:
-            rules.by_attribute.append(selector)
+            rules.by_attribute.add(selector)
         elif _SIMPLE.fullmatch(selector):
             rules.hiding.add(selector)
 

@@ -31,6 +31,10 @@ def text(page: str) -> str:
         "<style>p.y{display:none}@media print{@layer{b{c:d}.y{display:block}}}</style><p class=y>x</p><p>Dear Anna",
         # The preview text of a mail, in a page with scripts too.
         "<script></script><div style='display:none;font-size:1px;max-height:0'>x</div><p>Dear Anna",
+        # What is beside the text, and what stands there twice so that slides go round.
+        "<div class='line-numbers-wrapper' aria-hidden=true>x</div><p>Dear Anna",
+        "<div class='slide slick-cloned' aria-hidden=true>x</div><p>Dear Anna",
+        "<div class=modal aria-hidden=true>x</div><p>Dear Anna",
         "<style>[hidden]{display:none!important}.y{display:flex}</style><div class=y hidden>x</div><p>Dear Anna",
     ],
 )
