@@ -155,6 +155,21 @@ def test_address_can_be_linked(visit: Callable[..., Page]) -> None:
     assert "mode=keyword" in page.url
 
 
+def test_filters_beside_what_is_typed_lead_to_it(visit: Callable[..., Page]) -> None:
+    """They keep the question, also after another one was typed."""
+    page = visit()
+    for typed in ("type:pdf harbour", "copies -disk"):
+        page.locator("#q").fill("")
+        page.locator("#q").press_sequentially(typed, delay=20)
+        link = page.locator("#facets a").first
+        expect(link).to_have_attribute("href", re.compile(rf"[?&]q={re.escape(quote(typed, safe=':'))}&"))
+
+    link.click()
+    page.wait_for_url(re.compile(r"\?q=copies%20-disk&"))
+    assert page.locator("#q").input_value() == "copies -disk"
+    expect(page.locator("#results .summary")).to_be_visible()
+
+
 def test_results_are_below_the_bar(visit: Callable[..., Page]) -> None:
     """Enter leads to the results from their first line on, in a window that is lower than they are."""
     page = visit("/", viewport={"width": 1000, "height": 300})

@@ -144,7 +144,6 @@
     const url = sent($("#search"));
     close();
     const of = ++number;
-    if (!$("#facets").childElementCount) facets(url);
     clearTimeout(timer);
     // The best sentences of what was asked before would keep the daemon from what is asked now.
     clearTimeout(best.timer);
@@ -153,7 +152,8 @@
     const asks = url.searchParams.has("q");
     if (asks) results(url, { quick: true, of });
     timer = setTimeout(() => {
-      results(url, { of });
+      // Their links hold the question.
+      results(url, { of }).then(() => of === number && facets(url));
       history[typing ? "replaceState" : "pushState"](null, "", url);
       shownAddress = url.pathname + url.search;
       lead(url);
