@@ -83,7 +83,7 @@ def with_centroids(own: NDArray[np.float64], centroids: NDArray[np.float64]) -> 
     return mixed
 
 
-def with_further(scores: NDArray[np.float64], files: Sequence[int]) -> NDArray[np.float64]:
+def with_further(scores: NDArray[np.float64], files: Sequence[int], ids: Sequence[str]) -> NDArray[np.float64]:
     """Return scores in which the further passages of a file count less, so that one file does not fill an answer.
 
     All passages of a file have its part of the score, so they would come before those of the next file, whatever they
@@ -92,9 +92,10 @@ def with_further(scores: NDArray[np.float64], files: Sequence[int]) -> NDArray[n
     Args:
         scores: The scores of passages.
         files: The file of each.
+        ids: Their ids, by which equal ones of a file are ordered, so that an answer is reproducible.
     """
     of_file = np.array(files, np.int64)
-    order = np.lexsort((-scores, of_file))
+    order = np.lexsort((np.array(ids, str), -scores, of_file))
     starts = np.flatnonzero(np.diff(of_file[order], prepend=-1))
     place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
     found = scores.copy()

@@ -120,7 +120,7 @@ class ByBoth:
         with_vector, waiting = np.split(by_words, [len(known)])
         by_both = fused(near, retriever.background_cosines(), with_vector)
         evidence = np.concatenate([by_both, without_cosine(waiting, with_vector, by_both)])
-        scores = with_further(evidence, list(map(file_of, ids)))
+        scores = with_further(evidence, list(map(file_of, ids)), ids)
         return CandidatePool(
             ids,
             scores,

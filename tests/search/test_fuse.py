@@ -80,11 +80,18 @@ def test_further_passages_of_a_file_count_less() -> None:
     """The best of each file keeps its score, the second has nine tenths of its own, the third nine tenths of that."""
     scores = np.array([5.0, 9.0, 3.0, 8.0, 1.0, 7.0])
 
-    found = with_further(scores, [4, 2, 4, 2, 3, 4])
+    found = with_further(scores, [4, 2, 4, 2, 3, 4], list("abcdef"))
 
     assert found == pytest.approx([4.5, 9.0, 3 * 0.81, 7.2, 1.0, 7.0])
     assert scores.tolist() == [5.0, 9.0, 3.0, 8.0, 1.0, 7.0]
-    assert with_further(np.zeros(0), []).tolist() == []
+    assert with_further(np.zeros(0), [], []).tolist() == []
+
+
+def test_equal_passages_of_a_file_have_an_order() -> None:
+    """Whichever comes first as a candidate."""
+    equal = np.array([4.0, 4.0, 4.0])
+
+    assert with_further(equal, [7, 7, 7], ["7-x-1", "7-x-2", "7-x-0"]) == pytest.approx([3.6, 3.24, 4.0])
 
 
 def test_nothing_deviates_nothing_is_said() -> None:
