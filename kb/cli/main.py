@@ -77,11 +77,12 @@ class RootGroup(Command, click.Group):
                 raise CommandLineError("no question and no command", remedy, ctx)
             return [*own, *(token for argument in read.parsed if argument.kind != GLOBAL for token in argument.tokens)]
         self._reject_unknown(ctx, read)
-        if read.lacks_value:
-            raise CommandLineError(
-                f"{read.parsed[-1].tokens[0]} needs a value", "kb --help and kb search --help list the options", ctx
-            )
         command = None if read.literal else self.get_command(ctx, words[0])
+        if read.lacks_value:
+            named = words[0] if command else "search"
+            raise CommandLineError(
+                f"{read.parsed[-1].tokens[0]} needs a value", f"kb --help and kb {named} --help list the options", ctx
+            )
         if command is None and not read.literal and (helps := self._help_wanted(ctx, words)):
             return [*own, *helps]
         if command is None:

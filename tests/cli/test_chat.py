@@ -12,7 +12,7 @@ from model_server import serving
 
 from kb.answers.follow_up import globs_of, is_follow_up, with_other, with_words_of
 from kb.answers.language_model import open_model
-from kb.cli.commands.chat import HELP, Conversation, history_file
+from kb.cli.commands.chat import HELP, Conversation, history_file, lines_of
 from kb.cli.session import ClientContext, Session
 from kb.records import Missing, SearchRequest
 
@@ -303,6 +303,25 @@ def test_commands_without_an_answer_and_unknown_ones_are_told(talk: Talk) -> Non
 def test_it_ends_where_it_is_told_to(talk: Talk) -> None:
     """By /quit."""
     assert talk.talk.line("/quit") is False
+
+
+@pytest.mark.usefixtures("talk")
+@pytest.mark.parametrize(("is_terminal", "told"), [(True, "kb: /help lists the commands; Ctrl-D ends\n"), (False, "")])
+def test_a_conversation_that_is_typed_begins_with_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool, told: str
+) -> None:
+    """Those who pipe their questions know."""
+
+    def ended(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("prompt_toolkit.PromptSession.__init__", lambda *_, **_more: None)
+    monkeypatch.setattr("prompt_toolkit.PromptSession.prompt", ended)
+    err = io.StringIO()
+    context = ClientContext(io.StringIO(), err, {}, "/", is_terminal, False, False, 80, stdin="")
+
+    assert list(lines_of(Session(client=context))) == []
+    assert err.getvalue() == told
 
 
 def test_the_history_is_private(talk: Talk, tmp_path: Path) -> None:

@@ -290,6 +290,7 @@ def lines_of(session: Session) -> Iterator[str]:
     from prompt_toolkit.completion import WordCompleter
     from prompt_toolkit.history import FileHistory
 
+    session.notice("/help lists the commands; Ctrl-D ends")
     commands = [line.split()[0] for line in HELP.splitlines()]
     prompt: PromptSession[str] = PromptSession(
         history=FileHistory(str(history_file())), completer=WordCompleter(commands, sentence=True)
