@@ -211,6 +211,22 @@ def test_slash_in_the_focused_field(visit: Callable[..., Page]) -> None:
     assert page.evaluate("document.activeElement.value") == "and/or"
 
 
+def test_new_results_leave_the_focus_on_the_hit(visit: Callable[..., Page]) -> None:
+    """Those by meaning come after those by words, and somebody may have gone to one of these."""
+    page = visit("/?q=restic+backups")
+    page.locator("#results a.open").first.wait_for()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("j")
+    before = page.evaluate("document.activeElement.href")
+    page.evaluate("document.querySelector('#results').firstElementChild.id = 'before'")
+    page.evaluate("document.querySelector('#search [name=q]').dispatchEvent(new Event('input', { bubbles: true }))")
+    expect(page.locator("#before")).to_have_count(0)
+    expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
+
+    assert page.evaluate("document.activeElement.href") == before
+
+
 def test_by_keys_alone(visit: Callable[..., Page], running: Served) -> None:
     """Search, choose, read, open in the editor, copy, close and help, without a mouse."""
     page = visit()

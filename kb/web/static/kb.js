@@ -111,7 +111,10 @@
       shown = of;
       running.get("words")?.abort();
     }
+    const focused = document.activeElement?.closest("#results a.open");
     $("#results").innerHTML = html;
+    // Who has gone to a hit meanwhile stays there.
+    if (focused) (linkTo(new URL(focused.href)) ?? $("#results")).focus({ preventScroll: true });
     if (!quick) listed = searchOf(url);
     painted(quick ? "kb-words" : "kb-results");
     if (quick) return;
@@ -229,15 +232,19 @@
     }
   }
 
+  /** The link of the hit in the list that is at the place of an address, whatever was asked. */
+  function linkTo(url) {
+    const place = ({ searchParams: at }) => `${at.get("file")}\n${at.get("line")}`;
+    return $$("#results a.open").find((link) => place(new URL(link.href)) === place(url));
+  }
+
   /** Mark the hit that is open in the list. */
   function mark(url) {
-    const wanted = `${url.searchParams.get("file")}\n${url.searchParams.get("line")}`;
-    for (const item of $$("#results .hit-item")) {
-      const link = new URL($("a.open", item).href);
-      const chosen = `${link.searchParams.get("file")}\n${link.searchParams.get("line")}` === wanted;
-      item.classList.toggle("chosen", chosen);
-      if (chosen) $("a.open", item).setAttribute("aria-current", "true");
-      else $("a.open", item).removeAttribute("aria-current");
+    const chosen = linkTo(url);
+    for (const link of $$("#results a.open")) {
+      link.closest(".hit-item").classList.toggle("chosen", link === chosen);
+      if (link === chosen) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
     }
     showChosen();
   }
