@@ -284,9 +284,11 @@ def onnx_minilm(minilm: Located, request: pytest.FixtureRequest, monkeypatch: py
 _sessions: dict[object, InferenceSession] = {}
 
 
-def _session_of(path: str, *args: Any, **options: Any) -> InferenceSession:
+def _session_of(path: str | bytes, *args: Any, **options: Any) -> InferenceSession:
     from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 
+    if isinstance(path, bytes):
+        return InferenceSession(path, *args, **options)
     version = (path, _version_of(Path(path)), _version_of(Path(f"{path}.data")))
     if version not in _sessions:
         _sessions[version] = InferenceSession(path, *args, **options)
