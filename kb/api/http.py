@@ -85,6 +85,7 @@ class Backend:
         configuration: Returns the configuration in effect.
         events: What happens in the daemon.
         follower: Returns a function that receives, beside the client, what happens in one index run.
+        wait_for_reload: Waits until an edited configuration is in effect, or what it is given returns true.
         known: Returns the error with a remedy that an exception of the system stands for, else None.
         say: Receives a sentence about each unexpected error.
     """
@@ -94,6 +95,7 @@ class Backend:
     configuration: Callable[[], Configuration]
     events: EventBus
     follower: Callable[[], Callable[[IndexProgress | FileEvent], None]]
+    wait_for_reload: Callable[[Callable[[], bool]], None] = lambda _: None
     known: Callable[[BaseException], KbError | None] = lambda _: None
     say: Callable[[str], None] = lambda _: None
 
@@ -228,6 +230,8 @@ class Api:
         return headers
 
     async def _settings(self, _: Request) -> Response:
+        # Programs compare theirs, as it is on disk, with these.
+        await asyncio.to_thread(self._backend.wait_for_reload, self._stopping.is_set)
         return Response(self._backend.configuration().document, media_type=_JSON)
 
     async def _openapi(self, _: Request) -> Response:

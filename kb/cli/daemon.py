@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_SECONDS: Final = 1.0
 _LOCK_SECONDS: Final = 0.5
-# How long a command waits until an edited configuration is reloaded, which other running commands may prevent.
+# How long commands and programs wait until an edited configuration is reloaded, which running commands may prevent.
 _RELOAD_SECONDS: Final = 10.0
 _RELOAD_POLL_SECONDS: Final = 0.05
 _RESTART_SECONDS: Final = 10.0
@@ -313,6 +313,7 @@ class Daemon:
             using=self._using,
             daemon=self,
             configuration=self.configuration,
+            wait_for_reload=self._wait_for_reload,
             events=self._events,
             follower=self._follower,
             known=resource_error,

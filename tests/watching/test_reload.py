@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +17,12 @@ from watched import LoadedFake
 from kb.cli.daemon import Daemon
 from kb.cli.main import run
 from kb.config import load
+from kb.knowledge_base import KnowledgeBase
 from kb.service.server import CommandOutput, CommandRequest
 from kb.watching.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @dataclass
@@ -107,6 +108,16 @@ def test_a_command_right_after_an_edit_goes_by_it(running: Running, command: tup
     assert "config.toml reloaded" in running.said
     assert running.command("sync") == (0, "")
     assert "two/two.md" in running.command("list")[1]
+
+
+def test_a_program_right_after_an_edit_goes_by_it(running: Running) -> None:
+    """As a command does."""
+    running.configure(2)
+
+    settings = load(str(running.file), environ={}, overrides={"store.path": str(running.file.parent / "store")})
+    with KnowledgeBase.open(settings) as kb:
+        kb.sync()
+        assert sorted(Path(one.path).name for one in kb.documents()) == ["one.md", "two.md"]
 
 
 @pytest.mark.parametrize("command", [("sync",), ("search", "--wait", "water")])
