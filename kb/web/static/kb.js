@@ -111,7 +111,7 @@
       shown = of;
       running.get("words")?.abort();
     }
-    const focused = document.activeElement?.closest("#results a.open");
+    const focused = document.activeElement?.closest("#results .hit-item a.open");
     $("#results").innerHTML = html;
     // Who has gone to a hit meanwhile stays there.
     if (focused) (linkTo(new URL(focused.href)) ?? $("#results")).focus({ preventScroll: true });
@@ -235,13 +235,13 @@
   /** The link of the hit in the list that is at the place of an address, whatever was asked. */
   function linkTo(url) {
     const place = ({ searchParams: at }) => `${at.get("file")}\n${at.get("line")}`;
-    return $$("#results a.open").find((link) => place(new URL(link.href)) === place(url));
+    return $$("#results .hit-item a.open").find((link) => place(new URL(link.href)) === place(url));
   }
 
   /** Mark the hit that is open in the list. */
   function mark(url) {
     const chosen = linkTo(url);
-    for (const link of $$("#results a.open")) {
+    for (const link of $$("#results .hit-item a.open")) {
       link.closest(".hit-item").classList.toggle("chosen", link === chosen);
       if (link === chosen) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
