@@ -184,8 +184,8 @@ def _wrong_in_graph(folder: Path) -> str | None:
     upper = _upper_links(above.read_bytes(), count, _links_size(most_above))
     if upper is None:
         return "the links of its graph do not end where its file does"
-    lost = _lead_nowhere(nodes[:, begin : begin + _links_size(most)], count) + _lead_nowhere(upper, count)
-    return f"{lost} lists of links of its graph lead nowhere" if lost else None
+    lists = (nodes[:, begin : begin + _links_size(most)], upper)
+    return "links of its graph lead nowhere" if any(_lead_nowhere(one, count) for one in lists) else None
 
 
 def _links_size(most: int) -> int:
@@ -206,8 +206,8 @@ def _upper_links(data: bytes, nodes: int, size: int) -> NDArray[np.uint8] | None
     return np.frombuffer(lists, np.uint8).reshape(-1, size)
 
 
-def _lead_nowhere(lists: NDArray[np.uint8], nodes: int) -> int:
-    """How many lists of links are longer than they can be, or have a link to a node that does not exist.
+def _lead_nowhere(lists: NDArray[np.uint8], nodes: int) -> bool:
+    """Whether a list of links is longer than it can be, or has a link to a node that does not exist.
 
     Args:
         lists: The lists: a count of two bytes, two other bytes, and the links, of four bytes each.
@@ -216,8 +216,7 @@ def _lead_nowhere(lists: NDArray[np.uint8], nodes: int) -> int:
     counts = np.ascontiguousarray(lists[:, :2]).view(np.uint16)
     links = np.ascontiguousarray(lists[:, 4:]).view(np.uint32)
     used = np.arange(links.shape[1]) < counts
-    wrong = (used & (links >= nodes)).any(axis=1) | (counts[:, 0] > links.shape[1])
-    return int(np.count_nonzero(wrong))
+    return bool((used & (links >= nodes)).any() or (counts > links.shape[1]).any())
 
 
 def _confused(index: VectorIndex, ids: Sequence[str], vectors: dict[str, NDArray[np.float32]]) -> str | None:
