@@ -1,4 +1,4 @@
-"""Commands of a daemon whose configuration is edited while it runs."""
+"""A daemon whose configuration is edited while it runs: its commands, and what kb watch --status says."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from waiting import wait_until
 from watched import LoadedFake
 
+from kb.app import LocalKnowledgeBase
 from kb.cli.daemon import Daemon
 from kb.cli.main import run
+from kb.cli.output.reports import daemon_text
 from kb.config import load
 from kb.knowledge_base import KnowledgeBase
 from kb.service.server import CommandOutput, CommandRequest
@@ -164,3 +166,24 @@ def test_a_command_that_is_given_up_while_the_configuration_was_edited_ends(
 
     assert len(ended) == 1
     assert ended[0] != 0
+
+
+def test_a_daemon_that_reloads_is_neither_blind_nor_starting(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the end of the old watcher to the end of the scan with the new one, it runs and reads the folders."""
+    told: list[str] = []
+    opened = LocalKnowledgeBase.open
+
+    def opening(*given: Any, **more: Any) -> LocalKnowledgeBase:
+        told.append(daemon_text(running.daemon.status()))
+        return opened(*given, **more)
+
+    monkeypatch.setattr(LocalKnowledgeBase, "open", opening)
+    running.configure(2)
+    wait_until(lambda: "config.toml reloaded" in running.said)
+    wait_until(lambda: running.daemon.status()["state"] == "watching")
+
+    assert [line.partition(", ")[0] for line in told] == ["running"]
+    assert told[0].endswith(
+        ", configuration reloaded and folders being read, scan running: looking through the folders"
+    )
+    assert running.daemon.status()["folders"] == [str(folder) for folder in running.folders]
