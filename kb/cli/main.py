@@ -149,7 +149,7 @@ def _with_words(command: click.Command, parsed: Sequence[Argument], session: Ses
             raise CommandLineError(f"{command.name} has no option {token}; did you mean -{token}?", remedy)
         else:
             text = "note" if command.name == "note" else "question"
-            known = len(token) == len("-m") and takes(command, token)
+            known = token in GENERATED.leading and takes(command, token)
             unknown = f"{token} is an option before the {text} only" if known else f"no option {token}"
             session.notice(f"{unknown}: taken as a word of the {text}")
             words += argument.tokens
