@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import codecs
 import re
-from base64 import b64decode
 from collections import Counter
 from email import policy
 from email.header import decode_header
 from email.message import EmailMessage, MIMEPart
 from email.parser import BytesParser
 from functools import lru_cache
-from quopri import decodestring
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.builder import Unreadable, clean, line
@@ -27,7 +25,7 @@ from kb.formats.legacy import legacy_encoding
 from kb.formats.vcard import cards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from kb.formats.builder import TextBuilder
     from kb.sandbox.protocol import Limits
@@ -178,7 +176,7 @@ _STUB: Final = 40
 _WORDS: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|\w+")
 _ADDRESS: Final = re.compile(r"https?://\S+")
 _ON_PROGRAMS: Final = re.compile(r"html|browser|navigat|naveg|mail.?(?:client|program|reader)|e-?mail", re.IGNORECASE)
-_ENCODINGS: Final[dict[str, Callable[[bytes], bytes]]] = {"base64": b64decode, "quoted-printable": decodestring}
+_ENCODINGS: Final = frozenset({"base64", "quoted-printable"})
 _QUOTED_FROM: Final = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -386,10 +384,21 @@ def _parts(part: MIMEPart) -> list[EmailMessage]:
     """Return the parts of a part. A forwarded mail may be encoded, so that Python parses it as it is encoded."""
     payload = part.get_payload()
     inner = [one for one in payload if isinstance(one, EmailMessage)] if isinstance(payload, list) else []
-    decode_part = _ENCODINGS.get(str(part.get("Content-Transfer-Encoding", "")).strip().lower())
-    if part.get_content_type() == "message/rfc822" and decode_part:
-        return [_parsed(decode_part(one.as_bytes().lstrip())) for one in inner]
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if part.get_content_type() == "message/rfc822" and encoding in _ENCODINGS:
+        return [_parsed(_transferred(encoding, one.as_bytes().lstrip())) for one in inner]
     return inner
+
+
+def _transferred(encoding: str, data: bytes) -> bytes:
+    """Decode what was encoded for the transfer, as far as it can be: it may be cut off."""
+    if encoding == "base64":
+        data = b"".join(data.split())
+        # One sign behind the last four is no byte, and Python then decodes nothing.
+        data = data[: len(data) - (len(data) % 4 == 1)]
+    part = BytesParser(policy=policy.default).parsebytes(f"Content-Transfer-Encoding: {encoding}\n\n".encode() + data)
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _content(part: MIMEPart, charset: str) -> str:

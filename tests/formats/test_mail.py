@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from email.message import EmailMessage, MIMEPart
 
 import pytest
@@ -242,3 +243,13 @@ def test_forwarded_mail_that_is_encoded(encoding: str, inner: str) -> None:
     mail = f"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nSee below.\n--x\n{kind}\n\n{inner}\n--x--\n"
 
     assert text(HEAD + mail.encode()).endswith("See below. / Subject: Inner / From: a@b.c / Inner oak.")
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 5])
+def test_encoded_mail_that_is_cut_off_leaves_the_others(lost: int) -> None:
+    """What is left of it is read, and the mail that it is forwarded in."""
+    inner = b64encode(b"From: a@b.c\nSubject: Inner\n\nThe ferry leaves at noon, says the harbour.").decode()[:-lost]
+    kind = "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64"
+    mail = f"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nSee below.\n--x\n{kind}\n\n{inner}\n--x--\n"
+
+    assert "See below. / Subject: Inner / From: a@b.c / The ferry leaves at noon" in text(HEAD + mail.encode())
