@@ -55,6 +55,7 @@ class Watched:
         )
         self.told: list[str] = []
         self.polling = polling
+        self.updating = False
         self.embedder = LoadedFake()
         self.parts = Container(settings, self.told.append, embedder=self.embedder)  # type: ignore[arg-type]  # a fake
         self.kb = LocalKnowledgeBase(self.parts)
@@ -74,9 +75,13 @@ class Watched:
 
     def _update(self, places: frozenset[Subtree] | None) -> None:
         """Index what changed, as the daemon does, and embed it at once."""
-        _, embedding = self.kb.update(places=places)
-        while self.kb.embed(embedding):
-            pass
+        self.updating = True
+        try:
+            _, embedding = self.kb.update(places=places)
+            while self.kb.embed(embedding):
+                pass
+        finally:
+            self.updating = False
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -107,9 +112,12 @@ class Watched:
         return sorted(found)
 
     def settle(self, seconds: float = 120.0) -> None:
-        """Wait, without requesting a scan, until the store equals a new index; then check everything."""
+        """Wait, without requesting a scan, until the store equals a new index; then check everything.
+
+        Words are stored before their vectors, and a scan of all folders counts as no waiting place.
+        """
         deadline = time.monotonic() + seconds
-        while (held := self.held()) != (fresh := self.fresh()) or self.scheduler.state.waiting:
+        while (held := self.held()) != (fresh := self.fresh()) or self.scheduler.state.waiting or self.updating:
             assert time.monotonic() < deadline, (
                 f"too much: {[row[:3] for row in held if row not in fresh]}, "
                 f"missing: {[row[:3] for row in fresh if row not in held]}, {self.scheduler.state}, {self.told}"
