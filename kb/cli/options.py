@@ -273,6 +273,13 @@ def rerank_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
     )(command)
 
 
+def limit_option(noun: str) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+    """Add ``-n`` to a command that lists files or the like, as ``limit``."""
+    return click.option(
+        "-n", "--limit", type=click.IntRange(min=1), metavar="N", help=f"List at most N {noun}, the first ones."
+    )
+
+
 def json_option(command: Callable[_P, _T]) -> Callable[_P, _T]:
     """Add ``--json`` to a command, as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)

@@ -15,6 +15,7 @@ from kb.cli.output.progress import shown_progress, stoppable
 from kb.cli.output.terminal import ColorChoice, OutputStyle, output_style, sanitize
 from kb.cli.output.wrap import wrapped
 from kb.errors import WAYS_TO_CONFIGURE, ConfigError, OutputError, reason_of
+from kb.records.wording import count
 from kb.service.client import DEFAULT_COLUMNS, CommandInput
 from kb.system import shell
 from kb.system.paths import expand_home, real_path
@@ -325,6 +326,11 @@ class Session:
     def notice(self, text: str) -> None:
         """Write a notice to standard error, wrapped where that is a terminal."""
         self.write_error(f"kb: {sanitize(text)}\n")
+
+    def notice_more(self, noun: str, shown: int, total: int) -> None:
+        """Write a notice of how many more there are than a list shows, and how to see them; nothing if it has all."""
+        if shown < total:
+            self.notice(f"{count(total - shown, f'more {noun}')}; -n {total} shows all")
 
     def hint(self, remedy: str) -> None:
         """Write the remedy for the last notice, indented."""

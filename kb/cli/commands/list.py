@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from kb.cli.command import command
-from kb.cli.options import filter_options, json_option, refuse_conflicts
+from kb.cli.options import filter_options, json_option, limit_option, refuse_conflicts
 from kb.cli.output import formats
 from kb.cli.output.notices import unmatched_notices
 from kb.cli.output.reports import list_text
@@ -35,9 +35,12 @@ _ORDERS: Final[dict[str, Callable[[KnownFile], tuple[int, int]] | None]] = {
 @click.option(
     "--sort", type=click.Choice(list(_ORDERS)), default="path", help="Newest or largest first.  [default: path]"
 )
+@limit_option("files")
 @filter_options
 @click.pass_obj
-def list_files(session: Session, *, long: bool, null: bool, as_json: bool, sort: str, filters: Filters) -> int:
+def list_files(
+    session: Session, *, long: bool, null: bool, as_json: bool, sort: str, limit: int | None, filters: Filters
+) -> int:
     """List the indexed files. The exit code is 0 with files, 1 without."""
     refuse_conflicts({"--long": long, "--null": null, "--json": as_json})
     with session.open_to_ask() as kb:
@@ -50,11 +53,14 @@ def list_files(session: Session, *, long: bool, null: bool, as_json: bool, sort:
         session.notice(notice)
     if not files and not lost:
         session.notice("the index is empty" if filters == Filters() else "nothing matches")
+    first = files[:limit]
     if as_json:
-        session.write_json({"files": [formats.file_object(file) for file in files]})
-    elif long:
-        session.write(list_text(files, style))
+        session.write_json({"files": [formats.file_object(file) for file in first], "total": len(files)})
+        return 0 if files else 1
+    if long:
+        session.write(list_text(first, style))
     else:
-        paths = [file.absolute_path for file in files]
+        paths = [file.absolute_path for file in first]
         session.write(formats.paths(paths, cwd=style.cwd, null=null, exact=not session.client.stdout_tty))
+    session.notice_more("file", len(first), len(files))
     return 0 if files else 1

@@ -51,6 +51,36 @@ def test_list_is_sorted(command: CommandLine) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "shown", "told"),
+    [
+        ("1", "b", "kb: 3 more files; -n 4 shows all\n"),
+        ("3", "bca", "kb: 1 more file; -n 4 shows all\n"),
+        ("4", "bcad", ""),
+        ("90", "bcad", ""),
+    ],
+)
+def test_list_shows_as_many_as_are_wanted(command: CommandLine, number: str, shown: str, told: str) -> None:
+    """The first ones in the order asked for; how many more there are is told, in JSON by the number of all."""
+    sizes = {"a": 30, "b": 50, "c": 40, "d": 20}
+    command.kb.files = [known_file(f"{name}.md", stat=FileStat(size, 1, 1, 1, 1)) for name, size in sizes.items()]
+
+    code, out, err = command("list", "--sort", "size", "-n", number)
+    as_json = command("list", "--sort", "size", "--json", "--limit", number)
+    long = command("list", "--sort", "size", f"-ln{number}")
+
+    assert (code, err) == (0, told)
+    assert out == "".join(f"/notes/{name}.md\n" for name in shown)
+    assert (len(long[1].splitlines()), long[2]) == (len(shown), told)
+    assert [file["path"] for file in json.loads(as_json[1])["files"]] == out.splitlines()
+    assert (json.loads(as_json[1])["total"], as_json[2]) == (4, "")
+
+
+def test_list_of_no_files_is_refused(command: CommandLine) -> None:
+    """A limit is a number from 1 on, as that of hits."""
+    assert command("list", "-n", "0")[0] == 2
+
+
+@pytest.mark.parametrize(
     ("flag", "word", "told"),
     [("--type", "pyhton", "did you mean python"), ("--lang", "german", "such as en, de or zh")],
 )

@@ -30,11 +30,29 @@ def test_tags_that_begin_with_something(command: CommandLine) -> None:
     command.kb.tags = lambda filters=None: [("Work", 3), ("work/plan", 2), ("homework", 1)]  # type: ignore[method-assign]  # noqa: ARG005
 
     assert command("tags", "#wO") == (0, "     3  #Work\n     2  #work/plan\n", "")
-    assert json.loads(command("tags", "work/", "--json")[1]) == {"tags": [{"tag": "work/plan", "files": 2}]}
+    assert json.loads(command("tags", "work/", "--json")[1]) == {
+        "tags": [{"tag": "work/plan", "files": 2}],
+        "total": 1,
+    }
     assert command("tags", "x", "--type", "md")[2] == (
         "kb: no file that matches the filters has a tag that begins with x\n"
     )
     assert command("tags", "plan") == (1, "", "kb: no file has a tag that begins with plan\n")
+
+
+def test_the_most_frequent_tags(command: CommandLine) -> None:
+    """As many as are wanted of those that begin with something, and how many more there are."""
+    command.kb.tags = lambda filters=None: [("work", 9), ("home", 5), ("work/plan", 2), ("works", 1)]  # type: ignore[method-assign]  # noqa: ARG005
+
+    assert command("tags", "-n", "3")[1:] == (
+        "     9  #work\n     5  #home\n     2  #work/plan\n",
+        "kb: 1 more tag; -n 4 shows all\n",
+    )
+    assert command("tags", "w", "-n", "1")[1:] == ("     9  #work\n", "kb: 2 more tags; -n 3 shows all\n")
+    assert json.loads(command("tags", "w", "--json", "-n", "1")[1]) == {
+        "tags": [{"tag": "work", "files": 9}],
+        "total": 3,
+    }
 
 
 def test_no_tags_are_told(command: CommandLine) -> None:
@@ -43,4 +61,4 @@ def test_no_tags_are_told(command: CommandLine) -> None:
 
     assert command("tags") == (1, "", "kb: no file has a tag\n")
     assert command("tags", "--type", "md") == (1, "", "kb: no file that matches the filters has a tag\n")
-    assert json.loads(command("tags", "--json")[1]) == {"tags": []}
+    assert json.loads(command("tags", "--json")[1]) == {"tags": [], "total": 0}
