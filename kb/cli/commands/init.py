@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,7 +75,7 @@ def init(
     if model:
         values["embed.model"] = model
     if not force or not session.config_file:
-        _refuse_to_replace(target, real, again("--add", chosen=None), again("--force"), force=force)
+        _refuse_to_replace(session, target, real, again("--add", chosen=None), again("--force"), force=force)
     write_config(target, render_own(values))
     session.say(f"Wrote {one_line(str(target))} for {one_line(', '.join(real))}\n")
     if not session.config_file:
@@ -120,22 +120,16 @@ def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
         ConfigError: There is none, or it cannot be changed or trusted.
         FolderError: One does not exist, or would be indexed twice.
     """
-    from kb.config import belongs_to_kb, load, user_config_path
+    from kb.config import belongs_to_kb, user_config_path
     from kb.config.write import with_folder
 
     real = _checked(folders)
     if not target.is_file() or not belongs_to_kb(target):
         raise ConfigError(f"no configuration at {target}", f"Create one: kb init {shell.join(folders)}")
     own = target.resolve() == user_config_path().resolve()
-    # One that may not hold is not made to hold by adding to it.
-    found = not own and not session.config_file
-    environ = {name: value for name, value in session.client.environ.items() if not name.startswith("KB_")}
-    settings = load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
-    known = settings.folder_paths()
-    new = [one for one in real if one not in known]
-    for one in new:
-        _require_apart(settings, one)
-    if there := [one for one in real if one in known]:
+    settings = _settings_of(session, target)
+    new = _new_folders(settings, real)
+    if there := [one for one in real if one not in new]:
         session.say(f"{one_line(str(target))} already has {one_line(', '.join(there))}\n")
     if not new:
         return 0
@@ -144,7 +138,7 @@ def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
         text = with_folder(text, one if own else _from(target.resolve().parent, one))
     write_config(target.resolve(), text)
     session.say(f"Added {one_line(', '.join(new))} to {one_line(str(target))}\n")
-    if found:
+    if settings.found:
         trust_written(session, target)
     daemon = _reloading_daemon(settings)
     if daemon is None:
@@ -152,6 +146,19 @@ def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
     else:
         session.say(f"kb watch (process {daemon}) reads it within seconds; kb sync waits until that is done\n")
     return 0
+
+
+def _settings_of(session: Session, target: Path) -> Settings:
+    """Return what a configuration says by itself, without the environment.
+
+    Raises:
+        ConfigError: It is wrong, or may not hold: it is not made to hold by adding to it.
+    """
+    from kb.config import load, user_config_path
+
+    found = not session.config_file and target.resolve() != user_config_path().resolve()
+    environ = {name: value for name, value in session.client.environ.items() if not name.startswith("KB_")}
+    return load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
 
 
 def _reloading_daemon(settings: Settings) -> int | None:
@@ -182,19 +189,22 @@ def _checked(folders: Iterable[str], *, force: bool | None = None) -> list[str]:
     return real
 
 
-def _require_apart(settings: Settings, folder: str) -> None:
-    """Check that a folder is not indexed twice: it neither contains a configured one nor is in one.
+def _new_folders(settings: Settings, folders: Iterable[str]) -> list[str]:
+    """Return the folders that a configuration does not name yet.
 
     Raises:
-        FolderError: It would be.
+        FolderError: One would be indexed twice: it contains a configured one or is in one.
     """
-    for other in settings.folder_paths():
+    known = settings.folder_paths()
+    new = [one for one in folders if one not in known]
+    for folder, other in product(new, known):
         if Path(folder).is_relative_to(other):
             raise FolderError(f"{folder} is already indexed as part of {other}", "Name a folder outside it")
         if Path(other).is_relative_to(folder):
             raise FolderError(
                 f"{folder} contains {other}, which is already indexed", f"Edit {settings.file} to replace it"
             )
+    return new
 
 
 def _from(base: Path, folder: str) -> str:
@@ -203,11 +213,14 @@ def _from(base: Path, folder: str) -> str:
     return str(path.relative_to(real_base)) if path.is_relative_to(real_base) else folder
 
 
-def _refuse_to_replace(target: Path, folders: Sequence[str], add: str, replace: str, *, force: bool) -> None:
+def _refuse_to_replace(
+    session: Session, target: Path, folders: Sequence[str], add: str, replace: str, *, force: bool
+) -> None:
     """Check that no file is overwritten: a configuration only with --force, another program's only if named.
 
     Raises:
         ConfigError: There is such a file.
+        FolderError: There is a configuration, and a folder cannot be added to it.
     """
     from kb.config import belongs_to_kb
 
@@ -218,11 +231,19 @@ def _refuse_to_replace(target: Path, folders: Sequence[str], add: str, replace: 
             f"{target} belongs to another program",
             "Make your own configuration with kb init FOLDER, or name another file: kb --config FILE init",
         )
-    if not force:
+    if force:
+        return
+    try:
+        new = _new_folders(_settings_of(session, target), folders)
+    except ConfigError:
+        # What is wrong with it, --add tells.
+        new = list(folders)
+    replacing = f"to replace the file and lose its settings: {replace}"
+    if not new:
         raise ConfigError(
-            f"{target} already exists",
-            f"To add {', '.join(folders)}: {add}; to replace the file and lose its settings: {replace}",
+            f"{target} already has {', '.join(folders)}", f"To index it: {session.command('index')}; {replacing}"
         )
+    raise ConfigError(f"{target} already exists", f"To add {', '.join(new)}: {add}; {replacing}")
 
 
 def _warn_about_precedence(session: Session, target: Path, folders: Sequence[str]) -> None:

@@ -217,7 +217,11 @@ def test_init_takes_several_folders(command: CommandLine, tmp_path: Path) -> Non
 
     assert command("init", a, b, f"{b}/")[1].startswith(f"Wrote {own} for {a}, {b}\n")
     assert load(environ=os.environ, cwd="/").folder_paths() == (a, b)
-    assert f"kb init --force {a} '{b}'" in command("init", a, b)[2]
+    assert command("init", a, b)[2] == (
+        f"kb: {own} already has {a}, {b}\n"
+        f"    To index it: kb index; to replace the file and lose its settings: kb init --force {a} '{b}'\n"
+    )
+    assert f"    To add {c}: kb init --add {a} {c}; to replace" in command("init", a, c)[2]
 
     assert command("init", "--add", b, c)[1].startswith(f"{own} already has {b}\nAdded {c} to {own}\n")
     assert "as part of" in command("init", "--add", c, inner)[2]
@@ -253,6 +257,39 @@ def test_an_added_folder_is_read_by_a_running_daemon(
 
     assert command("init", "--add", str(tmp_path / "two"))[1] == f"Added {tmp_path}/two to {own}\n{told}\n"
     assert asked == [(str(tmp_path / "home" / "data" / "kb" / "store"), "/local/settings")]
+
+
+@pytest.mark.parametrize("place", [[], ["--here"], ["--config", "my.toml"]])
+def test_init_says_that_a_folder_is_there_already(command: CommandLine, here: Path, place: list[str]) -> None:
+    """However it is written, and whatever the environment names; adding it would do nothing."""
+    (here / "notes" / "deep").mkdir(parents=True)
+    (here / "papers").mkdir()
+    named = place[:2] if place[:1] == ["--config"] else []
+
+    def init(*words: str) -> str:
+        return command(*named, "init", *([] if named else place), *words)[2]
+
+    assert "already" not in init("notes")
+    for words in (["notes"], [f"{here}/notes/"], ["notes", "./notes"]):
+        assert f"already has {here}/notes\n    To index it: " in init(*words)
+    assert "already exists\n    To add " in init("papers")
+    assert f"{here}/notes/deep is already indexed as part of {here}/notes" in init("notes/deep")
+
+
+def test_init_in_the_folder_that_the_configuration_is_for(
+    command: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed twice it says so; a configuration that is wrong names no folder that could be there."""
+    monkeypatch.setenv("KB_FOLDERS__PATHS", '["/elsewhere"]')
+    assert command("init", "--here")[0] == 0
+    code, _, err = command("init", "--here")
+    assert code == 2
+    assert err.startswith(f"kb: {here}/config.toml already has {here}\n    To index it: kb index; to replace the file")
+    assert err.endswith(": kb init --force --here .\n")
+
+    (here / "config.toml").write_text("[folders]\npaths = 7\n")
+    (here / "papers").mkdir()
+    assert "    To add" in command("init", "--here", "papers")[2]
 
 
 def test_init_adds_to_no_file_that_may_not_hold(command: CommandLine, here: Path, tmp_path: Path) -> None:
