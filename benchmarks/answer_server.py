@@ -18,6 +18,8 @@ def main() -> None:
     parameters.n_ctx = 8192
     parameters.n_parallel = 1
     parameters.port = 0
+    # Threads wait for each other at each step. Where another process has one of two cores, two are 30 times slower.
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     sys.stdin.read()
