@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import msgspec
@@ -204,7 +205,10 @@ class KnowledgeBase(SearchMethods):
         Returns:
             Whether everything is indexed. Files that cannot be read do not count; ``status().problems`` names them.
         """
-        return self._call(lambda kb: kb.sync(timeout))
+        if timeout is None:
+            return self._call(lambda kb: kb.sync())
+        until = monotonic() + timeout
+        return self._call(lambda kb: kb.sync(max(0.0, until - monotonic())))
 
     def index(
         self,

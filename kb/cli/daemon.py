@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -171,13 +172,14 @@ class Daemon:
 
     def run_command(self, request: CommandRequest, output: CommandOutput) -> int | None:
         """Run a command for another process, with the configuration as it is on disk."""
+        daemon = _DaemonOfCommand(self)
         while True:
-            self._wait_for_reload(output.stopping)
+            self._wait_for_reload(lambda: output.stopping() or daemon.late())
             session = Session(
                 open_knowledge=lambda settings, _warn: DaemonProxy(self._kb, settings.config),
                 load_settings=self._settings_for,
                 client=client_context(request, output),
-                daemon=_DaemonOfCommand(self),
+                daemon=daemon,
             )
             with self._in_use.reading():
                 try:
@@ -202,8 +204,21 @@ class Daemon:
             time.sleep(_RELOAD_POLL_SECONDS)
 
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
-        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed."""
-        return self._scheduler.sync(timeout, gone)
+        """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed.
+
+        Where the watcher ends meanwhile, as when an edited configuration is reloaded, it waits for the next one.
+        """
+        until = _end_of(timeout)
+        while True:
+            scheduler = self._scheduler
+            if scheduler.sync(until - time.monotonic(), gone):
+                return True
+            if not scheduler.stopping:
+                return False
+            while scheduler is self._scheduler:
+                if gone() or time.monotonic() >= until:
+                    return False
+                time.sleep(_RELOAD_POLL_SECONDS)
 
     def open_page(self, port: int = 0) -> str:
         """Open the page for browsers, at a port or at any free one, and return a link that works once."""
@@ -634,9 +649,15 @@ class _DaemonOfCommand:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        # When to give up waiting for the index, also where the command begins again.
+        self._until: float | None = None
         self.status = daemon.status
         self.open_page = daemon.open_page
         self.close_page = daemon.close_page
+
+    def late(self) -> bool:
+        """Whether the time that the command has for the index is over."""
+        return self._until is not None and time.monotonic() >= self._until
 
     def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
         """Wait until everything on disk now is indexed, or the client is gone; returns whether it is indexed.
@@ -644,10 +665,17 @@ class _DaemonOfCommand:
         Raises:
             ConfigurationEdited: The configuration was edited meanwhile.
         """
-        done = self._daemon.sync(timeout, lambda: gone() or self._daemon.edited())
-        if not done and self._daemon.edited() and not gone():
+        if self._until is None:
+            self._until = _end_of(timeout)
+        done = self._daemon.sync(self._until - time.monotonic(), lambda: gone() or self._daemon.edited())
+        if not done and self._daemon.edited() and not (gone() or self.late()):
             raise ConfigurationEdited
         return done
+
+
+def _end_of(timeout: float | None) -> float:
+    """Return when a number of seconds is over; never where there is none."""
+    return math.inf if timeout is None else time.monotonic() + timeout
 
 
 def _without_port(settings: Settings) -> Config:

@@ -327,6 +327,12 @@ class Scheduler:
             return self._served >= ticket
 
     @property
+    def stopping(self) -> bool:
+        """Whether it ends or has ended, so that it completes no more ``sync``."""
+        with self._condition:
+            return self._stopping
+
+    @property
     def state(self) -> WatchState:
         """The current state."""
         with self._condition:

@@ -270,6 +270,25 @@ def test_a_daemon_that_has_just_ended_is_given_time_to_close_the_store(
         assert time.monotonic() - began < 30
 
 
+def test_a_time_limit_is_for_all_daemons_that_are_asked(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one ends while a program waits for the index, the next one has what is left of the time."""
+    limits: list[float] = []
+
+    def sync(_self: DaemonClient, timeout: float) -> bool:
+        limits.append(timeout)
+        time.sleep(0.05)
+        if len(limits) < 3:
+            raise ConnectionLost
+        return True
+
+    monkeypatch.setattr(DaemonClient, "reachable", lambda _self: True)
+    monkeypatch.setattr(DaemonClient, "sync", sync)
+    with KnowledgeBase(running.settings) as kb:
+        assert kb.sync(30)
+
+    assert limits[0] - limits[2] >= 0.1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from kb.cli.daemon import Daemon
 from kb.cli.main import run
 from kb.cli.output.reports import daemon_text
 from kb.config import load
+from kb.errors import ConfigError
 from kb.knowledge_base import KnowledgeBase
 from kb.service.server import CommandOutput, CommandRequest
 from kb.watching.scheduler import Scheduler
@@ -147,6 +149,99 @@ def test_a_command_that_waits_for_the_index_keeps_no_edit_waiting(
 
     assert [code for code, _ in ended] == [0]
     assert "two/two.md" in running.command("list")[1]
+
+
+def waiting_program(
+    running: Running, edit: Callable[[], object], monkeypatch: pytest.MonkeyPatch, timeout: float | None = None
+) -> list[object]:
+    """What a program is told that waits for an index run which ends only as an edit is reloaded."""
+    busy, update = threading.Event(), LocalKnowledgeBase.update
+
+    def updating(self: LocalKnowledgeBase, **given: Any) -> Any:
+        if "config.toml reloaded" not in running.said:
+            busy.set()
+            wait_until(given["should_stop"])
+        return update(self, **given)
+
+    monkeypatch.setattr(LocalKnowledgeBase, "update", updating)
+    settings = load(str(running.file), environ={}, overrides={"store.path": str(running.file.parent / "store")})
+    told: list[object] = []
+
+    def wait() -> None:
+        with KnowledgeBase.open(settings) as kb:
+            try:
+                told.append(kb.sync(timeout))
+            except ConfigError as error:
+                told.append(error.message)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert busy.wait(60)
+    edit()
+    thread.join(60)
+    return told
+
+
+@pytest.mark.parametrize("timeout", [None, 100.0])
+def test_a_program_that_waits_for_the_index_waits_on_after_an_edit(
+    running: Running, timeout: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the watcher that follows has indexed everything; the end of the one before is no failure."""
+
+    def edit() -> None:
+        running.file.write_text(f"{running.file.read_text()}[watch]\nquiet_ms = 200\n")
+
+    assert waiting_program(running, edit, monkeypatch, timeout) == [True]
+
+
+def test_a_program_that_waits_for_the_index_is_told_of_other_folders(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that it has are not all that is indexed then."""
+    (told,) = waiting_program(running, lambda: running.configure(2), monkeypatch)
+
+    assert "uses other values for folders.paths" in str(told)
+
+
+def test_a_program_does_not_wait_longer_for_a_watcher_than_it_said(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor when it is gone, where the next watcher does not come."""
+    monkeypatch.setattr(Scheduler, "stopping", True)
+    monkeypatch.setattr(Scheduler, "sync", lambda *_: False)
+
+    assert not running.daemon.sync(0.2, lambda: False)
+    assert not running.daemon.sync(None, lambda: True)
+
+
+def test_a_command_that_begins_again_has_the_time_that_is_left(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its limit is for all of its waiting."""
+    limits: list[float] = []
+    waits = Scheduler.sync
+
+    def sync(self: Scheduler, timeout: float, gone: Callable[[], bool]) -> bool:
+        limits.append(timeout)
+        if len(limits) > 1:
+            return waits(self, timeout, gone)
+        time.sleep(0.2)
+        running.configure(2)
+        return False
+
+    monkeypatch.setattr(Scheduler, "sync", sync)
+
+    assert running.command("sync", "--timeout", "300") == (0, "")
+    assert limits[0] - limits[1] >= 0.2
+
+
+def test_a_command_whose_time_is_over_does_not_begin_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the edit has not taken effect, as while another command runs for long."""
+    monkeypatch.setattr(Daemon, "_reload", lambda _self: False)
+    monkeypatch.setattr("kb.cli.daemon._RELOAD_SECONDS", 0.1)
+    running.configure(2)
+
+    assert running.command("sync", "--timeout", "0.3") == (1, "kb: some changes are not indexed yet\n")
 
 
 def test_a_command_that_is_given_up_while_the_configuration_was_edited_ends(
