@@ -94,6 +94,11 @@ def unmatched(files: Sequence[KnownFile], filters: Filters, *, some: bool = Fals
     return (*lost, Unmatched("all", ", ".join(_as_typed(filters))))
 
 
+def is_known(filters: Filters, files: Sequence[KnownFile]) -> bool:
+    """Whether filters mean something here: a file passes them, or a language is named, whose code is then proposed."""
+    return any(map(language_code, filters.languages)) or bool(selected(files, filters))
+
+
 def language_code(name: str) -> str:
     """Return the code of a language by its name or another code; empty where unknown."""
     return _LANGUAGES.get(folded(name), "")

@@ -30,7 +30,7 @@ from kb.search.confidence import (
 )
 from kb.search.filters import selected
 from kb.search.links import LinkResolver
-from kb.search.names import language_code, unmatched
+from kb.search.names import is_known, unmatched
 from kb.search.rank import distance, ranked, taken
 from kb.search.retrieve import retrieved, strategy_of
 from kb.search.syntax import Question, narrowed, parse
@@ -242,7 +242,7 @@ class Searcher:
             literal=request.literal,
             written=lambda word: written_as_option(word, self._catalog),
             cwd=request.cwd,
-            matches=self._matches,
+            matches=lambda filters: is_known(filters, self._catalog.files()),
         )
         wanted = narrowed(request.filters, question.filters)
         chosen = self._chosen(wanted, request.files) if wanted or request.files else None
@@ -347,10 +347,6 @@ class Searcher:
         """Return the files that pass the filters; only those with one of the ids where there are any."""
         files, only = self._catalog.files(), frozenset(ids)
         return selected([one for one in files if one.id in only] if only else files, filters)
-
-    def _matches(self, filters: Filters) -> bool:
-        """Whether some file passes the filters, or they name a language in words, for which its code is proposed."""
-        return any(map(language_code, filters.languages)) or bool(selected(self._catalog.files(), filters))
 
     def _unmatched(self, filters: Filters, chosen: Sequence[KnownFile]) -> tuple[Unmatched, ...]:
         """Return the filters that match no file, where some files passed all of them."""

@@ -7,11 +7,15 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from kb.formats.registry import REGISTRY
+from kb.records import Filters
 from kb.search.filters import day_of, selected, tag_count
+from kb.search.names import is_known
+from kb.search.syntax import narrowed, parse
 from kb.web.documents.markup import IN
 from kb.web.query import toggled
 from kb.web.text import FILTER_LABELS
@@ -29,6 +33,7 @@ _ESCAPE: Final = r"\\\1"
 _ESCAPED: Final = re.compile(r"\\(.)")
 # Of so many combinations of filters, the counts are kept.
 _KEPT: Final = 32
+_NONE: Final = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +80,28 @@ class FacetCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._files: list[KnownFile] = []
-        self._counts: dict[Query, Counts] = {}
+        self._counts: dict[tuple[Query, Filters], Counts] = {}
 
-    def of(self, files: list[KnownFile], query: Query, folders: Sequence[str]) -> Counts:
+    def of(self, files: list[KnownFile], query: Query, folders: Sequence[str], typed: Filters = _NONE) -> Counts:
         """Return the counts of a search.
 
         Args:
             files: All files that are searched, filters aside.
             query: The search.
             folders: The watched folders, which are a level of their own where there are several.
+            typed: The filters in the question, as ``typed_filters`` returns them.
 
         Raises:
             RequestError: A filter of the search is not valid.
         """
-        key = query.only_filters()
+        key = query.only_filters(), typed
         with self._lock:
             # The catalog returns the same records until one changes, so this compares no more than their identity.
             if files != self._files:
                 self._files, self._counts = files, {}
             found = self._counts.get(key)
         if found is None:
-            found = _counted(files, query, folders)
+            found = _counted(files, query, folders, typed)
             with self._lock:
                 if files == self._files:
                     while len(self._counts) >= _KEPT:
@@ -104,14 +110,32 @@ class FacetCounts:
         return found
 
 
-def _counted(files: Sequence[KnownFile], query: Query, folders: Sequence[str]) -> Counts:
-    wanted = query.filters
+def typed_filters(question: str, files: Sequence[KnownFile]) -> Filters:
+    """Return the filters that are typed in a question, as the search reads them.
+
+    Args:
+        question: The question.
+        files: The files of the index.
+    """
+    today = datetime.now(UTC).astimezone().date()
+    return parse(question, today, matches=lambda filters: is_known(filters, files)).filters
+
+
+def _counted(files: Sequence[KnownFile], query: Query, folders: Sequence[str], typed: Filters) -> Counts:
+    whole = narrowed(query.filters, typed)
+
+    def without(*names: str) -> Filters:
+        """The filters without those that a facet chooses; where the question has such a filter too, all of them."""
+        if any(getattr(typed, name) for name in names):
+            return whole
+        return replace(whole, **{name: getattr(_NONE, name) for name in names})
+
     others = {
-        "path": replace(wanted, paths=()),
-        "type": replace(wanted, types=()),
-        "tag": replace(wanted, tags=()),
-        "lang": replace(wanted, languages=()),
-        "date": replace(wanted, since=None, until=None),
+        "path": without("paths"),
+        "type": without("types"),
+        "tag": without("tags"),
+        "lang": without("languages"),
+        "date": without("since", "until"),
     }
     # Without filters these are all the same.
     distinct = {filters: selected(files, filters) for filters in others.values()}
@@ -131,7 +155,7 @@ def facets(counts: Counts, query: Query, files: int, folders: Sequence[str]) -> 
     Args:
         counts: The counts of the search.
         query: The search.
-        files: How many files are searched, filters aside.
+        files: How many files are searched, filters aside but for those in the question.
         folders: The watched folders.
     """
     found = (

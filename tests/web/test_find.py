@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import pytest
 from kb.records import FileStat, KnownFile, StoredPassage
 from kb.search.filters import selected
 from kb.web.documents.markup import IN
-from kb.web.facets import Facet, FacetCounts, facets, filter_labels
+from kb.web.facets import Facet, FacetCounts, facets, filter_labels, typed_filters
 from kb.web.names import labelled, named_files
 from kb.web.query import Query, at_passage
 
@@ -80,6 +82,14 @@ def test_filters_narrow_other_facets(browser: Browser) -> None:
     assert "markdown</span>" in text
     assert "tools</span>" not in text
     assert "home</span>" in text
+
+
+def test_filters_in_the_question_narrow_the_facets(browser: Browser) -> None:
+    """In the whole page and in the part that is fetched while typing; those chosen beside it are still chosen."""
+    for text in (browser.get("/?q=restic+tag:tools").text, browser.get("/?q=restic+tag:tools&part=facets").text):
+        assert re.search(r'tools</span> <span class="count">2<', text)
+        assert "home</span>" not in text
+    assert "home</span>" in browser.get("/?q=restic&part=facets").text
 
 
 def test_operators_are_understood(browser: Browser) -> None:
@@ -215,6 +225,56 @@ def test_folders_within_the_chosen_one() -> None:
         (f"{IN} old", 2, ("/work/plans/old/",)),
         ("home", 1, ("/work/plans/", "/home/")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("question", "chosen", "counts"),
+    [
+        ("water", {}, {"work": 3, "home": 2, "markdown": 4, "pdf": 2, "#red": 3, "#blue": 2, "en": 4, "de": 2}),
+        ("water ext:md", {}, {"work": 2, "home": 1, "markdown": 4, "#red": 2, "#blue": 2, "en": 3, "de": 1}),
+        ("tag:red water", {}, {"work": 2, "home": 1, "markdown": 2, "pdf": 1, "#red": 3, "#blue": 1, "en": 1, "de": 2}),
+        ("folder:home water", {}, {"home": 2, "markdown": 1, "pdf": 1, "#red": 1, "#blue": 1, "en": 1, "de": 1}),
+        ("water -path:work/ lang:en", {}, {"home": 1, "markdown": 2, "#blue": 1, "en": 2}),
+        ("until:2024-12-31 water", {}, {"work": 1, "markdown": 1, "#red": 1, "en": 1}),
+        # What is read as words is no filter, and neither is what no file has by the name of another program.
+        ("water file:line type:sofa", {"lang": ("de",)}, {"work": 1, "home": 1, "markdown": 1, "pdf": 1, "#red": 2}),
+        ("water tag:green", {}, {}),
+        # A filter beside the results joins those of the question, as in the search itself.
+        ("water tag:blue", {"path": ("/home/",)}, {"work": 1, "home": 1, "markdown": 1, "#blue": 1, "en": 1}),
+        ("water type:pdf", {"type": ("markdown",)}, {"work": 3, "home": 2, "markdown": 4, "pdf": 2, "#red": 3}),
+        ("water tag:blue", {"tag": ("red",)}, {"work": 1, "markdown": 1, "#red": 1, "#blue": 1, "de": 1}),
+    ],
+)
+def test_facets_count_what_the_filters_of_the_question_leave(
+    question: str, chosen: dict[str, tuple[str, ...]], counts: dict[str, int]
+) -> None:
+    """They are those of the answer beside them, by whatever name a filter goes."""
+    made = (
+        ("work/a.md", ("red",), "en", 2024),
+        ("work/b.md", ("red", "blue"), "de", 2025),
+        ("work/c.pdf", (), "en", 2025),
+        ("home/d.md", ("blue",), "en", 2025),
+        ("home/e.pdf", ("red",), "de", 2025),
+        ("f.md", (), "en", 2025),
+    )
+    files = [
+        replace(
+            KnownFile(number, "/notes", path, FileStat(1, 0, 0, number, 1), b"", 1, "done"),
+            tags=tags,
+            language=language,
+            date=date(year, 5, 1),
+            kind="markdown" if path.endswith(".md") else "pdf",
+        )
+        for number, (path, tags, language, year) in enumerate(made)
+    ]
+
+    query, typed = Query(q=question, **chosen), typed_filters(question, files)  # type: ignore[arg-type]  # a value a field
+    found = FacetCounts().of(files, query, ["/notes"], typed)
+
+    told = {**{path.strip("/"): number for path, number in found["path"]}, **dict(found["type"])}
+    told |= {f"#{tag}": number for tag, number in found["tag"]} | dict(found["lang"])
+    assert {name: told[name] for name in counts} == counts
+    assert [name for name in told if name not in counts and not chosen] == []
 
 
 @pytest.mark.parametrize("home", ["/home/me", "C:/Users/me", "/media/a[1]"])

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from kb.errors import KbError
 from kb.records import Answer, SearchRequest, mode_named
-from kb.search.filters import day_of
+from kb.search.filters import day_of, selected
 from kb.search.words import Words, words_of
 from kb.web import text
 from kb.web.documents.markup import PASSAGE
 from kb.web.documents.read import Opened, open_document, place_address
-from kb.web.facets import Facet, FacetCounts, facets
+from kb.web.facets import Facet, FacetCounts, facets, typed_filters
 from kb.web.names import labelled, named_files
 from kb.web.pictures import Page, image_of
 from kb.web.query import MOST_HITS, Fields, Query
@@ -231,9 +231,11 @@ class _Find:
         )
 
     def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
-        files = self._context.selections.among(kb.documents(), query.within)
-        folders = self._context.folders()
-        return facets(self._counts.of(files, query, folders), query, len(files), folders)
+        known, folders = kb.documents(), self._context.folders()
+        typed = typed_filters(query.q, known)
+        files = self._context.selections.among(known, query.within)
+        counts = self._counts.of(files, query, folders, typed)
+        return facets(counts, query, len(selected(files, typed)), folders)
 
     def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
         """What the template of a document takes."""
