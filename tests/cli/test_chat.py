@@ -14,13 +14,13 @@ from kb.answers.follow_up import globs_of, is_follow_up, with_other, with_words_
 from kb.answers.language_model import open_model
 from kb.cli.commands.chat import HELP, Conversation, history_file, lines_of
 from kb.cli.session import ClientContext, Session
-from kb.records import Missing, SearchRequest
+from kb.records import Missing, SearchRequest, Unmatched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kb.answers.language_model import LanguageModel
-    from kb.records import Reply
+    from kb.records import Filters, Reply
 
 
 class Talk:
@@ -233,6 +233,41 @@ def test_a_filter_holds_for_all_further_questions(talk: Talk) -> None:
 
     talk.say("/filter nonsense")
     assert "nonsense is no filter" in talk.err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typed", "lost", "told"),
+    [
+        (
+            "tag:wrok",
+            Unmatched("tag", "wrok", ("work",)),
+            ["no file in the index has the tag wrok: did you mean work?"],
+        ),
+        (
+            "tag:a folder:x/",
+            Unmatched("all", "tag:a, path:x/"),
+            ["no file in the index passes these filters together: "],
+        ),
+        ("language:de", None, []),
+        ("", None, []),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_told_at_once(
+    talk: Talk, typed: str, lost: Unmatched | None, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kb search tells it with every answer."""
+    asked: list[Filters] = []
+
+    def unmatched(filters: Filters) -> tuple[Unmatched, ...]:
+        asked.append(filters)
+        return (lost,) if lost else ()
+
+    monkeypatch.setattr(talk.kb, "unmatched", unmatched)
+    talk.say(f"/filter {typed}", "Which vector store?")
+
+    assert asked == [talk.asked[0].filters]
+    said = talk.err.getvalue().splitlines()[1:]
+    assert [line.startswith(f"kb: {start}") for line, start in zip(said, told, strict=True)] == [True] * len(told)
 
 
 def test_sources_are_shown_and_opened(talk: Talk) -> None:

@@ -14,7 +14,7 @@ from kb.answers.language_model import open_model
 from kb.cli.command import command
 from kb.cli.commands.open import open_hit
 from kb.cli.last_results import save_results
-from kb.cli.output.notices import notices
+from kb.cli.output.notices import notices, unmatched_notices
 from kb.cli.output.replies import cited, marked, reasons_text, reply_markdown, reply_notices, reply_text, sources_of
 from kb.cli.output.terminal import one_line, shown_path
 from kb.config.schema import ANSWER_HITS
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kb.answers.language_model import LanguageModel
     from kb.cli.session import Session
     from kb.config import Settings
-    from kb.records import Answer, IndexReport, Missing, Reply
+    from kb.records import Answer, IndexReport, Missing, Reply, Unmatched
     from kb.search.syntax import Question
 
     class Answering(Protocol):
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
         def search(self, request: SearchRequest, /) -> Answer:
             """Rank passages."""
+
+        def unmatched(self, filters: Filters) -> tuple[Unmatched, ...]:
+            """The filter values that match no file."""
 
         def note(self, text: str, *, title: str | None = None, tags: tuple[str, ...] = ()) -> tuple[str, IndexReport]:
             """Write a note."""
@@ -256,6 +259,8 @@ class Conversation:
             )
         self._filters = read.filters
         self._session.notice(f"only files with {', '.join(read.read_as.filters)}" if text else "all files")
+        for line in unmatched_notices(self._kb.unmatched(read.filters)):
+            self._session.notice(line)
 
     def _save(self, _: str) -> None:
         """Write the last answer as a note."""
