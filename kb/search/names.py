@@ -83,7 +83,7 @@ def unmatched(files: Sequence[KnownFile], filters: Filters, *, some: bool = Fals
     if not done:
         return ()
     found = [_tag(value, done) for value in _bare(filters.tags)]
-    found += _paths(filters.paths, done)
+    found += _paths(filters.paths, done, some=some)
     found += [_type(value, done) for value in _bare(filters.types)]
     found += [_language(value, done) for value in _bare(filters.languages)]
     # A day that some file passes is within those of the files.
@@ -94,9 +94,9 @@ def unmatched(files: Sequence[KnownFile], filters: Filters, *, some: bool = Fals
     return (*lost, Unmatched("all", ", ".join(_as_typed(filters))))
 
 
-def is_known(filters: Filters, files: Sequence[KnownFile]) -> bool:
+def is_known(filters: Filters, passing: Sequence[KnownFile]) -> bool:
     """Whether filters mean something here: a file passes them, or a language is named, whose code is then proposed."""
-    return any(map(language_code, filters.languages)) or bool(selected(files, filters))
+    return bool(passing) or any(map(language_code, filters.languages))
 
 
 def language_code(name: str) -> str:
@@ -180,9 +180,14 @@ def _as_typed(filters: Filters) -> Iterator[str]:
             yield f"{key}:{day.isoformat()}"
 
 
-def _paths(globs: Sequence[str], files: Sequence[KnownFile]) -> list[Unmatched | None]:
-    """Return the patterns that match nothing; those that derive from one typed path count once."""
+def _paths(globs: Sequence[str], files: Sequence[KnownFile], *, some: bool) -> list[Unmatched | None]:
+    """Return the patterns that match nothing; those that derive from one typed path count once.
+
+    Where some file matches, and there is one typed path alone, that is not looked up again.
+    """
     bare = list(_bare(globs))
+    if some and bare == list(globs) and len(_apart(map(_typed, bare))) == 1:
+        return []
     lost = [glob for glob in bare if not selected(files, Filters(paths=(glob,)))]
     matched = [_typed(glob) for glob in bare if glob not in lost]
     found = _apart(map(_typed, lost), matched)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import takewhile
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from kb.search.confidence import Judge
     from kb.search.verify import Verifier
 
+_NO_FILTERS: Final = Filters()
 # How many passages with the letters of an option are checked for the option.
 _CHECKED_PASSAGES: Final = 200
 # How many candidates are checked for excluded passages where there are no hits.
@@ -236,16 +237,23 @@ class Searcher:
         """
         freshness = self._freshness()
         typed = request.question
+        # The files that pass a filter which is a word where none does.
+        passing: dict[Filters, list[KnownFile]] = {}
+
+        def matches(filters: Filters) -> bool:
+            passing[filters] = selected(self._catalog.files(), filters)
+            return is_known(filters, passing[filters])
+
         question = parse(
             typed,
             _today(),
             literal=request.literal,
             written=lambda word: written_as_option(word, self._catalog),
             cwd=request.cwd,
-            matches=lambda filters: is_known(filters, self._catalog.files()),
+            matches=matches,
         )
         wanted = narrowed(request.filters, question.filters)
-        chosen = self._chosen(wanted, request.files) if wanted or request.files else None
+        chosen = self._chosen(wanted, request.files, passing) if wanted or request.files else None
         lost = self._unmatched(wanted, chosen or ())
         nothing = Answer(typed, request.mode, freshness, read_as=question.read_as, unmatched=lost)
         if not question.text or self._catalog.count() == 0:
@@ -343,10 +351,22 @@ class Searcher:
         # A deleted file is gone too, until the next run.
         return min(missing.held, gone)
 
-    def _chosen(self, filters: Filters, ids: Sequence[int]) -> list[KnownFile]:
-        """Return the files that pass the filters; only those with one of the ids where there are any."""
-        files, only = self._catalog.files(), frozenset(ids)
-        return selected([one for one in files if one.id in only] if only else files, filters)
+    def _chosen(
+        self, filters: Filters, ids: Sequence[int], passing: Mapping[Filters, list[KnownFile]] | None = None
+    ) -> list[KnownFile]:
+        """Return the files that pass the filters; only those with one of the ids where there are any.
+
+        Args:
+            filters: The filters.
+            ids: The ids.
+            passing: Filters that were looked up before, each with the files that pass it.
+        """
+        if only := frozenset(ids):
+            return selected([one for one in self._catalog.files() if one.id in only], filters)
+        for known, files in (passing or {}).items():
+            if (others := _others(filters, known)) is not None:
+                return selected(files, others)
+        return selected(self._catalog.files(), filters)
 
     def _unmatched(self, filters: Filters, chosen: Sequence[KnownFile]) -> tuple[Unmatched, ...]:
         """Return the filters that match no file, where some files passed all of them."""
@@ -575,6 +595,14 @@ def _elsewhere(holding: frozenset[str] | None, hits: Iterable[Hit]) -> bool:
     """Whether there are passages that answer by their words and none of them is a hit."""
     shown = {id_ for hit in hits for id_ in (hit.passage.id, *(one.passage.id for one in hit.duplicates))}
     return bool(holding) and shown.isdisjoint(holding or ())
+
+
+def _others(filters: Filters, known: Filters) -> Filters | None:
+    """Return filters without those that are known; None where one of these has other values among them."""
+    names = [one.name for one in fields(known) if getattr(known, one.name)]
+    if any(getattr(filters, name) != getattr(known, name) for name in names):
+        return None
+    return replace(filters, **{name: getattr(_NO_FILTERS, name) for name in names})
 
 
 def _today() -> date:

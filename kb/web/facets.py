@@ -118,7 +118,7 @@ def typed_filters(question: str, files: Sequence[KnownFile]) -> Filters:
         files: The files of the index.
     """
     today = datetime.now(UTC).astimezone().date()
-    return parse(question, today, matches=lambda filters: is_known(filters, files)).filters
+    return parse(question, today, matches=lambda filters: is_known(filters, selected(files, filters))).filters
 
 
 def _counted(files: Sequence[KnownFile], query: Query, folders: Sequence[str], typed: Filters) -> Counts:

@@ -21,6 +21,7 @@ from kb.records import (
     Filters,
     Freshness,
     Hit,
+    KnownFile,
     LeftOut,
     Missing,
     Mode,
@@ -29,11 +30,15 @@ from kb.records import (
     Searched,
     Unmatched,
 )
+from kb.search import filters
 from kb.search.confidence import PROBES
 from kb.search.rank import place
 from kb.search.search import Searcher
+from kb.search.syntax import narrowed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 BINARY = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -589,6 +594,66 @@ def test_words_that_look_like_the_filter_of_another_program_are_searched_for() -
     assert (found.read_as.text, found.read_as.as_words, found.unmatched) == ("apple file:line", ("file:line",), ())
     assert [path for path, _ in order(asked.search(ResolvedRequest("apple file:001")))] == ["001.md"]
     assert [one.value for one in asked.search(ResolvedRequest("apple language:german")).unmatched] == ["german"]
+
+
+def many_files() -> World:
+    """Many files that are asked about by few, in two folders."""
+    world = World()
+    for number in range(60):
+        world.write(f"{number:03}.md", "apple berry" if number in {0, 2} else "fig")
+    world.write("sub/c.md", "apple cherry")
+    world.write("sub/d.txt", "apple date")
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("question", "glob", "hits"),
+    [
+        ("apple file:002", "002", ["002.md"]),
+        ("apple folder:sub ext:md", "sub", ["sub/c.md"]),
+        ("apple until:2999-01-01 ext:txt file:sub/", "sub/", ["sub/d.txt"]),
+        ("apple path:002", "002", ["002.md"]),
+    ],
+)
+def test_a_path_is_looked_up_once(question: str, glob: str, hits: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many files that takes long: whether it is a filter, what passes, and whether it matches nothing."""
+    world = many_files()
+    looked_up: list[str] = []
+    matching = filters._matching
+
+    def counted(glob: str, files: Sequence[KnownFile]) -> frozenset[tuple[str, str]]:
+        if len(files) > 10:
+            looked_up.append(glob)
+        return matching(glob, files)
+
+    monkeypatch.setattr(filters, "_matching", counted)
+    answer = searcher(world).search(ResolvedRequest(question))
+
+    assert sorted(path for path, _ in order(answer)) == hits
+    assert looked_up == [glob]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("file:002", Filters(paths=("002",))),
+        ("ext:md folder:sub", Filters(types=(".md",), paths=("sub",))),
+        ("ext:txt -path:sub/", Filters(types=(".txt",), paths=("!sub/",))),
+        ("file:002 file:c", Filters(paths=("002", "c"))),
+    ],
+)
+@pytest.mark.parametrize(
+    "chosen", [Filters(), Filters(paths=("000.md",)), Filters(types=("md",)), Filters(paths=("sub/",), types=("text",))]
+)
+def test_filters_in_a_question_join_those_beside_it(typed: str, meant: Filters, chosen: Filters) -> None:
+    """The same files are searched as where all of them are beside it."""
+    asked = searcher(many_files())
+
+    found = asked.search(ResolvedRequest(f"apple {typed}", filters=chosen))
+
+    beside = asked.search(ResolvedRequest("apple", filters=narrowed(chosen, meant)))
+    assert (order(found), found.unmatched) == (order(beside), beside.unmatched)
 
 
 def test_filters_without_a_file_are_named_wherever_they_were_given() -> None:
