@@ -183,7 +183,7 @@ def _from_file(file: Path, data: bytes, problems: list[str]) -> dict[str, _Given
         problems.append(f"{file}: not valid TOML: a value is nested too deeply")
         return {}
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} cannot be read: {error}", "Check its permissions and that it is UTF-8") from error
+        raise ConfigError(f"{file} is not UTF-8 text (byte {error.start:,})", "Save it as UTF-8") from error
     lines = _lines(text)
     given: dict[str, _Given] = {}
     for section, values in table.items():

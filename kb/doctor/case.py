@@ -163,8 +163,8 @@ class Case:
                 return store_of(line, self.environ, self.cwd, tolerant=True)
             except Undetermined:
                 raise Skipped("the configuration does not say where the store is") from None
-        if settings.file is None and not settings.config.folders.paths and not settings.typed("store.path"):
-            raise Skipped(NO_CONFIGURATION)
+        if not settings.config.folders.paths and "store.path" not in settings.origins:
+            raise Skipped(NO_CONFIGURATION if settings.file is None else "the configuration names no folder")
         return settings.store_path()
 
     def _is_valid(self) -> bool:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.claims import require_own_claim
 from kb.doctor.catalog_view import OutOfTime, opened_catalog, quick_check
-from kb.doctor.finding import Remedy, failed, ok, warning
+from kb.doctor.finding import Plain, Remedy, failed, ok, warning
 from kb.embedding import cache
 from kb.errors import CatalogDamaged
 from kb.formats.registry import REGISTRY
+from kb.integrity import is_there
 from kb.open_store import CACHE_FILE, CATALOG_FILE
-from kb.sqlite import Database
+from kb.sqlite import Database, connect_unshared
 from kb.store.audit import CatalogStamp
-from kb.store.generations import Generations
+from kb.store.generations import CURRENT_FILE, Generations
 from kb.store.index_stamp import IndexStamp
+from kb.store.local_chroma import DATABASE
 from kb.store.local_vectors import read_id
 from kb.store.pairing import PairCheck
 
@@ -35,8 +40,10 @@ def _seconds(case: Case) -> float:
 
 def catalog(case: Case) -> Finding:
     """Whether the catalog opens, has kb's tables, and passes SQLite's ``quick_check``."""
-    case.require_catalog()
     index = Remedy(case.command("index"), after=": it reads every file again; vectors come from the embedding cache")
+    if wrong := _lost(case):
+        return failed(wrong, index)
+    case.require_catalog()
     for attempt in (1, 2):
         try:
             # Raises if whoever used it last found it damaged.
@@ -56,6 +63,18 @@ def catalog(case: Case) -> Finding:
         if attempt == 2 or not case.holder.locked:  # noqa: PLR2004 - the second of two
             break
     return failed("damaged: {reason}", index, reason=wrong)
+
+
+def _lost(case: Case) -> str:
+    """What is wrong where the catalog is gone, although the store has been filled; empty if it is there."""
+    if case.holder.locked or not any(os.path.lexists(case.file(name)) for name in (CACHE_FILE, CURRENT_FILE)):
+        return ""
+    if not is_there(case.store, CATALOG_FILE):
+        return "the catalog is missing from the store"
+    place = Path(case.file(CATALOG_FILE))
+    if place.is_dir():
+        return "the catalog is a folder"
+    return "" if place.stat().st_size or Path(f"{place}-wal").exists() else "the catalog is empty"
 
 
 def checksums(case: Case) -> Finding:
@@ -144,15 +163,42 @@ def _in_folder(case: Case) -> Finding:
             return failed(wrong, case.command("rebuild"))
         if case.holder.locked:
             return ok("{live:,} passages; the process that has the store open checks it", live=live)
-        if generations.is_unclean():
-            return warning(
-                "not closed in order, as after a crash: the next run checks it and repairs what is wrong",
-                case.command("index"),
-            )
         paired = pairing.is_paired(read_id(generations.directory()))
-        if not paired or not IndexStamp(generations).is_clean():
-            return warning("changed by something other than kb since it was closed", case.command("rebuild"))
-    return ok("{live:,} passages, closed in order and unchanged since", live=live)
+    return _left(case, generations, paired=bool(paired)) or ok(
+        "{live:,} passages, closed in order and unchanged since", live=live
+    )
+
+
+def _left(case: Case, generations: Generations, *, paired: bool) -> Finding | None:
+    """What is wrong with how the vector index was left; None if nothing is."""
+    if generations.is_unclean():
+        return warning(
+            "not closed in order, as after a crash: the next run checks it and repairs what is wrong",
+            case.command("index"),
+        )
+    if file := _damage(generations):
+        return failed(
+            "{file} of the vector index was damaged or replaced since it was closed",
+            case.command("rebuild"),
+            file=Plain(os.path.basename(file)),  # noqa: PTH119 - the name that Chroma gave it
+        )
+    if paired and IndexStamp(generations).is_clean():
+        return None
+    return warning("touched by something other than kb since it was closed", case.command("index"))
+
+
+def _damage(generations: Generations) -> str:
+    """Which file of the vector index is damaged; empty if none is known to be."""
+    stamp = IndexStamp(generations)
+    if stamp.is_clean():
+        return ""
+    if file := stamp.resized() or stamp.changed():
+        return file
+    try:
+        with closing(connect_unshared(os.path.join(generations.directory(), DATABASE))) as connection:  # noqa: PTH118 - plain strings
+            return "" if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",) else DATABASE
+    except sqlite3.DatabaseError:
+        return DATABASE
 
 
 def _misplaced(view: CatalogView, generations: Generations, pairing: PairCheck) -> str:

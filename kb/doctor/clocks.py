@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.catalog_view import opened_catalog
@@ -14,6 +14,7 @@ from kb.system import shell
 if TYPE_CHECKING:
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
+    from kb.records import KnownFile
 
 # Clocks of servers and drives differ by seconds.
 _TOLERANCE: Final = 120.0
@@ -37,15 +38,28 @@ def clocks(case: Case) -> Finding:
             _SYNC,
             days=(last - now) / _DAY,
         )
-    ahead = [file for file in files if file.stat.mtime_ns / _NANOSECONDS - now > _TOLERANCE]
+    ahead = [file for file in files if max(file.stat.mtime_ns, _modified(file)) / _NANOSECONDS - now > _TOLERANCE]
     if ahead:
-        first = str(Path(ahead[0].folder, ahead[0].path))
+        first, folders = _place(ahead[0]), sorted({file.folder for file in ahead})
+        touch = shell.touch(first) if len(ahead) == 1 else shell.touch_newer(folders)
         return warning(
             "{count:,} files were modified in the future, as {file}; their dates mislead --since and --until",
-            shell.touch(first),
+            shell.then(touch, case.command("index")),
             count=len(ahead), file=first,
         )  # fmt: skip
     return ok("nothing lies in the future")
+
+
+def _place(file: KnownFile) -> str:
+    return os.path.join(file.folder, file.path)  # noqa: PTH118 - undecodable bytes included
+
+
+def _modified(file: KnownFile) -> int:
+    """When a file was modified, in nanoseconds; 0 if it is gone."""
+    try:
+        return os.lstat(_place(file)).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _seconds(moment: str | None) -> float | None:

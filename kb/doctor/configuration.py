@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
+from kb.config import load
+from kb.config.find import user_config_path
 from kb.doctor.finding import Remedy, advice, failed, ok
 from kb.errors import ConfigError
+from kb.location import environment_values
 from kb.system import shell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
 
@@ -20,10 +26,11 @@ def configuration(case: Case) -> Finding:
     try:
         settings = case.untrusted
     except ConfigError as error:
-        return failed("{reason}", _correction(case) or advice(error.remedy), reason=error.message)
+        reason = error.message.replace(":\n  ", ": ", 1).replace("\n  ", "; ")
+        return failed("{reason}", _correction(case, error), reason=reason)
     if not settings.config.folders.paths:
         if settings.file is None:
-            return failed("there is no configuration", _SET_UP)
+            return hidden(user_config_path()) or failed("there is no configuration", _SET_UP)
         return failed("{file} names no folder", f"{case.command('init', '--add')} FOLDER", file=str(settings.file))
     given = len(settings.origins)
     details = ("file", str(settings.file)), ("values given", given)
@@ -32,13 +39,50 @@ def configuration(case: Case) -> Finding:
     return ok("{file}", file=str(settings.file)).with_details(*details)
 
 
-def _correction(case: Case) -> Remedy | None:
-    """How to correct the file in effect; None if the problem lies elsewhere."""
+def hidden(file: Path) -> Finding | None:
+    """Why the user's own configuration is not found although something is there; None if nothing is."""
+    for folder in reversed(file.parents):
+        if folder.is_dir() and not os.access(folder, os.X_OK):
+            return failed(
+                "{folder} may not be entered", shell.let_into_folder(str(folder), "u+rwx"), folder=str(folder)
+            )
+    if not os.path.lexists(file):
+        return None
+    if os.path.isdir(file):  # noqa: PTH112 - False for a link that may not be followed
+        remedy = shell.then(shell.move(str(file), f"{file}.old"), _SET_UP)
+        return failed("{file} is a folder, not a configuration", remedy, file=str(file))
+    return failed(
+        "{file} is a link that leads to no file",
+        Remedy(shell.then(shell.remove([str(file)]), _SET_UP), "Bring back the file it leads to, or begin anew: "),
+        file=str(file),
+    )
+
+
+def _correction(case: Case, error: ConfigError) -> Remedy:
+    """What corrects an invalid configuration: in its file, in the environment, or on the command line."""
     try:
         place = case.place
     except ConfigError:
-        return None
-    return None if place is None else Remedy(shell.edit(str(place.file)), "Correct it: ")
+        # A file that was named does not exist.
+        return advice(error.remedy) if case.config_file else Remedy(shell.unset(["KB_CONFIG"]), after=", or correct it")
+    file = str(place.file) if place else None
+    variables = [name for name, *_ in environment_values(case.environ) if f"${name}:" in error.message]
+    if _is_valid(case, file):
+        typed = advice("Correct what was given with -s")
+        return Remedy(shell.unset(variables), after=", or correct its value") if variables else typed
+    if file is None or not os.access(file, os.R_OK):
+        return Remedy(shell.let_in(file)) if file else advice(error.remedy)
+    not_text = isinstance(error.__cause__, UnicodeDecodeError)
+    also = f", and {shell.unset(variables)}" if variables else ""
+    return Remedy(shell.edit(file), "Save it as UTF-8: " if not_text else "Correct it: ", also)
+
+
+def _is_valid(case: Case, file: str | None) -> bool:
+    """Whether a configuration is valid without what the environment and the command line say."""
+    try:
+        return bool(load(file, {}, case.cwd))
+    except ConfigError:
+        return False
 
 
 def trust(case: Case) -> Finding:

@@ -70,12 +70,18 @@ def lock(case: Case) -> Finding:
     if not holder.locked:
         if not os.path.lexists(case.file(OWNER_FILE)):
             return ok("no process has the store open")
+        remove = shell.remove([case.file(OWNER_FILE)])
+        fix = Fix(
+            f"remove {OWNER_FILE} of a process that no longer holds the store", lambda: _remove_record(case.store)
+        )
+        if holder.owner is None:
+            return warning("free, but {file} is there and cannot be read", remove, fix, file=Plain(OWNER_FILE))
         return warning(
             "free, but {file} still names a holder: process {pid}, which {state}",
-            shell.remove([case.file(OWNER_FILE)]),
-            Fix(f"remove {OWNER_FILE} of a process that no longer holds the store", lambda: _remove_record(case.store)),
+            remove,
+            fix,
             file=Plain(OWNER_FILE),
-            pid=holder.owner.pid if holder.owner else 0,
+            pid=holder.owner.pid,
             state=Plain("no longer holds it" if holder.alive else "has ended"),
         )
     if holder.owner is None or not holder.alive:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import Remedy, advice, failed, ok, warning, worst
+from kb.doctor.rights import closed, let_in
 from kb.doctor.within import TookTooLong, within
 from kb.errors import reason_of
+from kb.location import joined
 from kb.system import shell
 
 if TYPE_CHECKING:
@@ -40,11 +42,13 @@ def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
             Remedy(shell.unmount(path), "Bring it back, or unmount it: "),
             folder=path, limit=limit,
         )  # fmt: skip
-    except (FileNotFoundError, NotADirectoryError) as error:
-        missing = "is not a folder" if isinstance(error, NotADirectoryError) else "does not exist"
-        where = f" in {case.settings.file}" if case.settings.file else ""
-        remedy = Remedy(shell.make_folder(path), "Mount it, create it (", f"), or correct folders.paths{where}")
-        return failed(f"{{folder}} {missing}", remedy, folder=path)
+    except NotADirectoryError:
+        return failed("{folder} is not a folder", advice(f"Name a folder in {_key(case)}"), folder=path)
+    except FileNotFoundError:
+        remedy = Remedy(shell.make_folder(path), "Mount it, create it (", f"), or correct {_key(case)}")
+        if link := _link_to(case, path):
+            return failed("{link} leads to {folder}, which does not exist", remedy, link=link, folder=path)
+        return failed("{folder} does not exist", remedy, folder=path)
     except OSError as error:
         return failed(
             "{folder} cannot be read: {reason}",
@@ -54,6 +58,18 @@ def _unreachable(case: Case, path: str, limit: float) -> Finding | None:
     return None
 
 
+def _key(case: Case) -> str:
+    """The key that names the folders, and the file that it is in."""
+    return f"folders.paths in {case.settings.file}" if case.settings.file else "folders.paths"
+
+
+def _link_to(case: Case, path: str) -> str:
+    """The symbolic link that is configured for a folder; empty if the folder itself is."""
+    settings = case.settings
+    written = (joined(str(settings.base), one) for one in settings.config.folders.paths)
+    return next((one for one in written if settings.resolve(one) == path and os.path.islink(one)), "")  # noqa: PTH114 - a string
+
+
 def apart(case: Case) -> Finding:
     """Whether no folder lies in another, in which case its files would be read twice."""
     paths = [Path(path) for path in case.settings.folder_paths()]
@@ -61,12 +77,27 @@ def apart(case: Case) -> Finding:
     found = [
         warning(
             "{inner} lies in {outer}, which is read with all that is below it",
-            advice(f"Take one of them out of folders.paths in {case.settings.file or 'the configuration'}"),
+            advice(f"Take one of them out of {_key(case)}"),
             inner=str(one), outer=str(other),
         )
         for one, other in inner
     ]  # fmt: skip
     return worst(found, ok("none lies in another"))
+
+
+def permitted(case: Case) -> Finding:
+    """Whether every indexed file may be read."""
+    with opened_catalog(case) as view:
+        files = [(file.folder, file.path) for file in view.files()]
+    folders = set(case.settings.folder_paths())
+    places = [closed(one, os.path.join(one, path)) for one, path in files if one in folders]  # noqa: PTH118 - undecodable bytes
+    if not (found := [place for place in places if place]):
+        return ok("all indexed files may be read")
+    return failed(
+        "indexed files that may not be read by you: {count:,}, because of {place}",
+        let_in(sorted(set(found))),
+        count=len(found), place=found[0],
+    )  # fmt: skip
 
 
 def mounted(case: Case) -> Finding:

@@ -6,15 +6,18 @@ import os
 import re
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kb.doctor.finding import Fix, Plain, Remedy, Skipped, advice, failed, ok, warning, worst
+from kb.doctor.rights import closed, let_in
+from kb.errors import ConfigError
 from kb.integrity import is_there
+from kb.location import joined
 from kb.open_store import CATALOG_FILE
-from kb.own_files import forbidden
 from kb.store.damage import set_aside_in
-from kb.store.generations import CURRENT_FILE, GENERATION
+from kb.store.generations import GENERATION, Generations
 from kb.store.lock import is_locked
 from kb.system import WINDOWS, shell
 from kb.system.users import is_own, is_root, rights_of_others
@@ -40,27 +43,49 @@ def store(case: Case) -> Finding:
     path = Path(case.store)
     if not os.path.lexists(path):
         return _absent(case, path)
+    if unusable := _unusable(path):
+        return unusable
+    if not os.access(path, os.W_OK) or _is_mounted_read_only(path):
+        return warning(
+            "{store} can be read and not written: questions are answered as it stands, and nothing is indexed",
+            Remedy(let_in([str(path)]), after=", or mount its file system for writing"),
+            store=str(path),
+        )
+    if places := list(_closed(path)):
+        return failed("{file} may not be read and written by you", let_in(places, str(path)), file=places[0])
+    return ok("{store}", store=str(path)).with_details(*_filling(path))
+
+
+def _unusable(path: Path) -> Finding | None:
+    """Why something is no store, or none that this user may read; None if it may be one."""
     if not path.is_dir():
         return failed("{store} is not a folder", shell.move(str(path), f"{path}.old"), store=str(path))
+    if not os.access(path, os.R_OK | os.X_OK):
+        return failed("{store} may not be read by you", let_in([str(path)]), store=str(path))
     if (path / "chroma.sqlite3").exists():
         return failed(
             "{store} holds a ChromaDB store that kb did not make",
             advice("Set store.path to a folder of its own in the configuration"),
             store=str(path),
         )
-    if not os.access(path, os.R_OK | os.X_OK):
-        refused = forbidden("the store", str(path))
-        return failed("{reason}", advice(refused.remedy), reason=refused.message)
-    if not os.access(path, os.W_OK) or _is_mounted_read_only(path):
-        return warning(
-            "{store} can be read and not written: questions are answered as it stands, and nothing is indexed",
-            Remedy(shell.let_in(str(path)), after=", or mount its file system for writing"),
-            store=str(path),
-        )
-    return ok("{store}", store=str(path)).with_details(*_filling(path))
+    return None
+
+
+def _closed(path: Path) -> Iterator[str]:
+    """The files and folders in a store that this user may not read and write."""
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            if place := closed(folder, os.path.join(folder, name), os.R_OK | os.W_OK):  # noqa: PTH118 - strings, as os.walk gives
+                yield place
 
 
 def _absent(case: Case, path: Path) -> Finding:
+    if link := _link_to(case):
+        return failed(
+            "{link} leads to {store}, which does not exist",
+            Remedy(shell.make_folder(str(path)), "Mount its drive, or create it: "),
+            link=link, store=str(path),
+        )  # fmt: skip
     parent = next((one for one in path.parents if one.is_dir()), Path("/"))
     if not os.access(parent, os.W_OK | os.X_OK) or _is_mounted_read_only(parent):
         return failed(
@@ -69,6 +94,14 @@ def _absent(case: Case, path: Path) -> Finding:
             store=str(path), parent=str(parent),
         )  # fmt: skip
     return warning("nothing is indexed yet: {store} does not exist", case.command("index"), store=str(path))
+
+
+def _link_to(case: Case) -> str:
+    """The symbolic link that is configured for the store; empty if it is none, or the configuration is invalid."""
+    with suppress(ConfigError):
+        written = joined(str(case.settings.base), case.settings.config.store.path)
+        return written if os.path.islink(written) else ""  # noqa: PTH114 - a string
+    return ""
 
 
 def _is_mounted_read_only(path: Path) -> bool:
@@ -152,10 +185,7 @@ def leftovers(case: Case) -> Finding:
 
 def _left(case: Case) -> Iterator[Path]:
     """The drafts of kb's own small files, and generations of the index that were never put to use."""
-    try:
-        current = Path(case.file(CURRENT_FILE)).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        current = ""
+    current = Generations(case.store).current()
     for path in sorted(Path(case.store).iterdir()):
         about = path.lstat()
         if _DRAFT.fullmatch(path.name) and stat.S_ISREG(about.st_mode):

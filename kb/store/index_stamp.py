@@ -53,6 +53,12 @@ class IndexStamp:
         root = Path(self._generations.directory())
         return next((path for path, known in sums.items() if _sum_of(root / path) != known), None)
 
+    def resized(self) -> str | None:
+        """A file that is gone or has another size than recorded; None if none has."""
+        before, now = self._saved().get("files"), self._files()
+        known = before.items() if isinstance(before, dict) else ()
+        return next((path for path, stamp in known if now.get(path, [])[:1] != stamp[:1]), None)
+
     def save(self, passages: str) -> None:
         """Record files, checksums and passages, and then that the index was closed properly.
 

@@ -116,6 +116,11 @@ def let_in(path: str, *, windows: bool = WINDOWS) -> str:
     return f'icacls {quote(path, windows=True)} /grant "${{env:USERNAME}}:(OI)(CI)F" /T'
 
 
+def take(path: str, *, windows: bool = WINDOWS) -> str:
+    """The command by which an administrator gives a file, or a folder with all that is in it, to this user."""
+    return f"takeown /R /F {quote(path, windows=True)}" if windows else f'sudo chown -R "$(id -u)" {shlex.quote(path)}'
+
+
 def let_into_folder(path: str, rights: str, *, windows: bool = WINDOWS) -> str:
     """The command that lets this user into a folder, with rights as of ``chmod``: ``u+rx`` or ``u+rwx``."""
     if not windows:
@@ -128,6 +133,15 @@ def touch(path: str, *, windows: bool = WINDOWS) -> str:
     if not windows:
         return join(["touch", path], windows=False)
     return f"(Get-Item {quote(path, windows=True)}).LastWriteTime = Get-Date"
+
+
+def touch_newer(folders: Sequence[str], *, windows: bool = WINDOWS) -> str:
+    """The command that gives the time of now to all files in some folders that were modified in the future."""
+    if not windows:
+        return f"find {join(folders, windows=False)} -type f -newermt now -exec touch {{}} +"
+    named = ", ".join(quote(one, windows=True) for one in folders)
+    newer = f"Get-ChildItem -Recurse -File {named} | Where-Object LastWriteTime -gt (Get-Date)"
+    return f"{newer} | ForEach-Object {{ $_.LastWriteTime = Get-Date }}"
 
 
 def unmount(path: str, *, windows: bool = WINDOWS) -> str:
@@ -146,6 +160,13 @@ def add_to_path(folder: str, *, windows: bool = WINDOWS) -> str:
         quoted = folder.replace("'", "''")
         return f"$env:Path = '{quoted};' + $env:Path"
     return f'export PATH={shlex.quote(folder)}:"$PATH"'
+
+
+def unset(variables: Iterable[str], *, windows: bool = WINDOWS) -> str:
+    """The command that removes variables from the environment, until the terminal is closed."""
+    if windows:
+        return f"Remove-Item {', '.join(f'Env:{name}' for name in variables)}"
+    return join(["unset", *variables], windows=False)
 
 
 def resume_or_end(pid: int | str, *, windows: bool = WINDOWS) -> str:

@@ -206,6 +206,7 @@ def template(doctor_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) 
         limits.mkdir()
         (limits / "max_user_watches").write_text("1000000\n", "ascii")
         (limits / "max_user_instances").write_text("100000\n", "ascii")
+        (root / "meminfo").write_text("MemTotal: 8000000 kB\nMemAvailable: 8000000 kB\n", "ascii")
         world.index()
     shutil.copytree(root, base / "template", symlinks=True)
     return base / "template"
@@ -220,6 +221,7 @@ def world(template: Path, doctor_encoder: Encoder, forms: Path, monkeypatch: pyt
     _environ(root, monkeypatch)
     monkeypatch.setenv("KB_MODELS", str(forms))
     monkeypatch.setattr(watcher, "INOTIFY", root / "inotify")
+    monkeypatch.setattr("kb.system.memory._MEMORY", root / "meminfo")
     # These take longer than all others together; the tests of their own faults do what they do.
     monkeypatch.setattr(privacy, "parsed", lambda _config: "This is read by kb doctor.")
     monkeypatch.setattr(models, "read_exports", lambda _folder: ())

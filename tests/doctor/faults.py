@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -87,6 +88,105 @@ def rebuild(world: World) -> None:
 
 
 # --- The configuration and the folders -----------------------------------------------------------------------------
+
+
+def as_user(world: World) -> None:
+    """Have the rights of files bind this process, also where root runs the tests."""
+
+    def allowed(path: str | Path, rights: int) -> bool:
+        found = Path(path)
+        around = [one for one in found.parents if one.is_relative_to(world.root)]
+        needed = [(found, rights), *((one, os.X_OK) for one in around)]
+        return found.exists() and all(one.stat().st_mode >> 6 & need == need for one, need in needed)
+
+    world.monkeypatch.setattr(os, "access", allowed)
+
+
+def closed(find: Callable[[World], Path], mode: int = 0) -> Callable[[World], None]:
+    """A file or folder that its owner may not use."""
+
+    def put(world: World) -> None:
+        as_user(world)
+        place = find(world)
+        before = stat.S_IMODE(place.stat().st_mode)
+        place.chmod(mode)
+        world.closing.append(lambda: place.chmod(before) if place.exists() else None)
+
+    return put
+
+
+def remedy_run(check: str) -> Callable[[World], None]:
+    """Run the command that a check names, in a shell."""
+
+    def mend(world: World) -> None:
+        command = world.finding(check).remedy.command
+        subprocess.run(["/bin/sh", "-c", command], check=True, env={"PATH": "/usr/bin:/bin"})
+
+    return mend
+
+
+def variable(name: str, value: str) -> Callable[[World], None]:
+    """A variable of the environment."""
+    return lambda world: world.monkeypatch.setenv(name, value)
+
+
+def variable_unset(name: str) -> Callable[[World], None]:
+    """The variable is removed."""
+    return lambda world: world.monkeypatch.delenv(name)
+
+
+def configuration_in_utf16(world: World) -> None:
+    """A configuration that an editor of Windows saved."""
+    world.config.write_text(world.config.read_text("utf-8"), "utf-16")
+
+
+def configuration_is_a_folder(world: World) -> None:
+    """A folder where the configuration was."""
+    world.config.unlink()
+    world.config.mkdir()
+
+
+def configuration_folder_moved(world: World) -> None:
+    """What the remedy says."""
+    world.config.rename(f"{world.config}.old")
+    configuration_made(world)
+
+
+def configuration_leads_nowhere(world: World) -> None:
+    """A link into a folder of dotfiles that is not here."""
+    world.config.unlink()
+    world.config.symlink_to("dotfiles/config.toml")
+
+
+def configuration_link_replaced(world: World) -> None:
+    """What the remedy says."""
+    world.config.unlink()
+    configuration_made(world)
+
+
+def folder_leads_nowhere(world: World) -> None:
+    """The configured folder is a link, and its target is gone."""
+    link = world.root / "linked"
+    link.symlink_to(world.root / "gone")
+    world.configure(folders__paths=[str(link)])
+
+
+def two_notes_closed(world: World) -> None:
+    """A folder and a file beside it."""
+    closed(lambda world: world.notes / f"{MARKER} letters")(world)
+    closed(lambda world: next(world.notes.glob("*.*")))(world)
+
+
+def store_leads_nowhere(world: World) -> None:
+    """The store is a link to a drive that is not there."""
+    world.store.rename(world.root / "drive")
+    world.store.symlink_to(world.root / "mnt" / "store")
+
+
+def store_drive_back(world: World) -> None:
+    """The drive is mounted again."""
+    (world.root / "mnt").mkdir()
+    (world.root / "drive").rename(world.root / "mnt" / "store")
 
 
 def append(text: str) -> Callable[[World], None]:
@@ -214,6 +314,11 @@ def record_of_a_dead_process(world: World) -> None:
     ended.wait()
     record = {"pid": ended.pid, "command": "kb index", "since": "2026-11-01T10:00:00+00:00"}
     (world.store / "owner.json").write_text(json.dumps(record), "utf-8")
+
+
+def record_unreadable(world: World) -> None:
+    """Record unreadable."""
+    (world.store / "owner.json").write_text("{{", "utf-8")
 
 
 def record_removed(world: World) -> None:
@@ -362,6 +467,24 @@ def change_catalog(statement: str, *values: object) -> Callable[[World], None]:
     return put
 
 
+def catalog_gone(world: World) -> None:
+    """The catalog alone was deleted."""
+    for file in world.store.glob("catalog.sqlite3*"):
+        file.unlink()
+
+
+def catalog_empty(world: World) -> None:
+    """A file system that lost the content in a power cut."""
+    catalog_gone(world)
+    (world.store / "catalog.sqlite3").touch()
+
+
+def catalog_is_a_folder(world: World) -> None:
+    """A folder where the catalog was."""
+    catalog_gone(world)
+    (world.store / "catalog.sqlite3").mkdir()
+
+
 def other_configuration(world: World) -> None:
     """A second configuration, with another folder, names the same store."""
     other = world.root / "other notes"
@@ -414,6 +537,38 @@ def vectors_changed(world: World) -> None:
     """Vectors changed."""
     with next(generation(world).glob("*/data_level0.bin")).open("ab") as stream:
         stream.write(b"x")
+
+
+def graph_cut(world: World) -> None:
+    """The file of the graph was cut off."""
+    file = next(generation(world).glob("*/data_level0.bin"))
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def graph_bit(world: World) -> None:
+    """One bit of the graph is another, at the same size."""
+    file = next(generation(world).glob("*/data_level0.bin"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 4
+    file.write_bytes(bytes(data))
+
+
+def database_of_vectors_overwritten(world: World) -> None:
+    """A page of Chroma's database, at the same size."""
+    file = generation(world) / "chroma.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[8192:12288] = b"Z" * 4096
+    file.write_bytes(bytes(data))
+
+
+def vectors_copied(world: World) -> None:
+    """A copy that did not keep the times of files."""
+    os.utime(generation(world) / "chroma.sqlite3", (1, 1))
+
+
+def other_generation_named(world: World) -> None:
+    """The record of the index in use names one that is not there, and the one that is there is no leftover."""
+    (world.store / "current").write_text("generation-0077", "utf-8")
 
 
 def on_server(world: World) -> RunningChroma:
@@ -498,6 +653,21 @@ def file_of_the_future(world: World) -> None:
     """A file from a camera or another machine."""
     file = next(world.notes.glob("*.*"))
     os.utime(file, (time.time() + 40 * DAY,) * 2)
+    world.index()
+
+
+def new_times_of_the_future(world: World) -> None:
+    """Two files got another time since the last run."""
+    for file in list(world.notes.glob("*.*"))[:2]:
+        os.utime(file, (time.time() + 40 * DAY,) * 2)
+
+
+def touched_by_remedy(world: World) -> None:
+    """The first half of the remedy, in a shell; then the index run."""
+    command = world.finding("clocks").remedy.command
+    first, _, second = command.partition(" && ")
+    assert second == "kb index"
+    subprocess.run(["/bin/sh", "-c", first], check=True, env={"PATH": "/usr/bin:/bin"})
     world.index()
 
 
@@ -593,9 +763,7 @@ def _linked(source: str, target: str) -> None:
 
 def little_memory(world: World) -> None:
     """Little memory."""
-    file = world.root / "meminfo"
-    file.write_text("MemTotal: 4000000 kB\nMemAvailable: 100000 kB\n", "ascii")
-    world.monkeypatch.setattr("kb.system.memory._MEMORY", file)
+    (world.root / "meminfo").write_text("MemTotal: 4000000 kB\nMemAvailable: 100000 kB\n", "ascii")
 
 
 # --- Privacy and programs ------------------------------------------------------------------------------------------
@@ -786,14 +954,90 @@ FAULTS: Final[dict[str, Fault]] = {
         configuration_removed,
         configuration_made,
     ),
+    "variable of the environment wrong": Fault(
+        "configuration",
+        "failed",
+        "expected a whole number",
+        "unset KB_CHUNK__MAX_TOKENS",
+        variable("KB_CHUNK__MAX_TOKENS", "many"),
+        variable_unset("KB_CHUNK__MAX_TOKENS"),
+    ),
+    "variable of the environment unknown": Fault(
+        "configuration",
+        "failed",
+        "did you mean embed.model?",
+        "unset KB_EMBED__MODLE",
+        variable("KB_EMBED__MODLE", "all-MiniLM-L6-v2"),
+        variable_unset("KB_EMBED__MODLE"),
+    ),
+    "variable names no configuration": Fault(
+        "configuration",
+        "failed",
+        "which is not a file",
+        "unset KB_CONFIG",
+        variable("KB_CONFIG", "/nowhere/config.toml"),
+        variable_unset("KB_CONFIG"),
+    ),
+    "configuration in UTF-16": Fault(
+        "configuration", "failed", "is not UTF-8 text", "Save it as UTF-8", configuration_in_utf16, configured()
+    ),
+    "configuration is a folder": Fault(
+        "configuration",
+        "failed",
+        "is a folder",
+        "config.toml.old && kb init FOLDER",
+        configuration_is_a_folder,
+        configuration_folder_moved,
+    ),
+    "configuration leads nowhere": Fault(
+        "configuration",
+        "failed",
+        "leads to no file",
+        "config.toml && kb init FOLDER",
+        configuration_leads_nowhere,
+        configuration_link_replaced,
+    ),
     "configuration not trusted": Fault(
         "trust", "failed", "folders.paths", "kb config --trust", configuration_of_a_stranger, configuration_trusted
     ),
     "folder missing": Fault("folders", "failed", "does not exist", "mkdir -p", folder_moved, folder_made),
     "folder is a file": Fault("folders", "failed", "is not a folder", "folders.paths in", folder_is_a_file),
+    "folder leads nowhere": Fault(
+        "folders", "failed", "linked leads to", "mkdir -p", folder_leads_nowhere, configured()
+    ),
+    "notes closed": Fault(
+        "permissions", "failed", "not be read by you: 2", "chmod -R u+rwX", two_notes_closed, remedy_run("permissions")
+    ),
     "folder on a dead drive": Fault("folders", "failed", "does not answer within", "umount -l", folder_silent),
     "folder in another": Fault("overlap", "warning", "lies in", "folders.paths", folder_in_another, configured()),
     "store is a file": Fault("store", "failed", "is not a folder", "mv ", store_is_a_file, store_set_aside),
+    "store leads nowhere": Fault(
+        "store", "failed", "which does not exist", "mkdir -p", store_leads_nowhere, store_drive_back
+    ),
+    "store closed": Fault(
+        "store",
+        "failed",
+        "may not be read",
+        "chmod -R u+rwX",
+        closed(lambda world: world.store),
+        remedy_run("store"),
+    ),
+    "catalog read-only": Fault(
+        "store",
+        "failed",
+        "catalog.sqlite3 may not be read and written",
+        "chmod -R u+rwX",
+        closed(lambda world: world.store / "catalog.sqlite3", 0o400),
+        remedy_run("store"),
+    ),
+    "vectors closed": Fault(
+        "store",
+        "failed",
+        "may not be read and written",
+        "chmod -R u+rwX",
+        closed(generation),
+        remedy_run("store"),
+    ),
     "store absent": Fault("store", "warning", "nothing is indexed yet", "kb index", store_absent, index),
     "store of another program": Fault(
         "store", "failed", "that kb did not make", "Set store.path", store_of_another_program, other_store
@@ -803,6 +1047,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "record of a dead process": Fault(
         "lock", "warning", "which has ended", "owner.json", record_of_a_dead_process, record_removed
     ),
+    "record unreadable": Fault("lock", "warning", "cannot be read", "rm ", record_unreadable, record_removed),
     "socket folder open": Fault("socket", "failed", "mode 0755", "chmod 700", socket_folder_open, with_fix),
     "socket of a dead daemon": Fault("daemon", "warning", "left its socket", "rm ", socket_of_a_dead_daemon, with_fix),
     "daemon silent": Fault("daemon", "failed", "does not answer", "kill -9", daemon_silent),
@@ -824,6 +1069,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "few instances": Fault("watcher", "warning", "max_user_instances is 0", "sudo sysctl", few_instances),
     "network drive": Fault("watcher", "warning", "nfs4", "watch.poll_seconds=5", network_drive),
     "catalog overwritten": Fault("catalog", "failed", "damaged", "kb index", catalog_overwritten, index),
+    "catalog gone": Fault("catalog", "failed", "missing from the store", "kb index", catalog_gone, index),
+    "catalog empty": Fault("catalog", "failed", "is empty", "kb index", catalog_empty, index),
+    "catalog is a folder": Fault("catalog", "failed", "is a folder", "kb index", catalog_is_a_folder, index),
     "row changed": Fault(
         "checksums",
         "failed",
@@ -860,7 +1108,14 @@ FAULTS: Final[dict[str, Fault]] = {
         "vectors", "failed", "belongs to another catalog", "kb rebuild", vectors_of_another_store, rebuild
     ),
     "vectors not closed": Fault("vectors", "warning", "as after a crash", "kb index", vectors_not_closed, index),
-    "vectors changed": Fault("vectors", "warning", "other than kb", "kb rebuild", vectors_changed, rebuild),
+    "vectors changed": Fault("vectors", "failed", "damaged or replaced", "kb rebuild", vectors_changed, rebuild),
+    "graph cut": Fault("vectors", "failed", "data_level0.bin", "kb rebuild", graph_cut, rebuild),
+    "bit of the graph": Fault("vectors", "failed", "data_level0.bin", "kb rebuild", graph_bit, rebuild),
+    "database of vectors overwritten": Fault(
+        "vectors", "failed", "chroma.sqlite3", "kb rebuild", database_of_vectors_overwritten, rebuild
+    ),
+    "vectors copied": Fault("vectors", "warning", "touched by something", "kb index", vectors_copied, index),
+    "other generation named": Fault("vectors", "failed", "is missing", "kb rebuild", other_generation_named, rebuild),
     "cache overwritten": Fault("cache", "failed", "damaged", "kb index", cache_overwritten, index),
     "cache removed": Fault("cache", "warning", "there is none", "kb index", cache_removed, index),
     "unfinished files": Fault("leftovers", "warning", "2 unfinished files", "rm -r", unfinished_files, with_fix),
@@ -870,6 +1125,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "cache set aside": Fault("leftovers", "warning", "set aside: 1", "rm ", cache_set_aside, cache_deleted),
     "clock set back": Fault("clocks", "warning", "3.0 days behind", "timedatectl", clock_set_back, clock_set),
     "file of the future": Fault("clocks", "warning", "in the future", "touch ", file_of_the_future, file_touched),
+    "new times of the future": Fault(
+        "clocks", "warning", "2 files", "-newermt now", new_times_of_the_future, touched_by_remedy
+    ),
     "model absent": Fault("model", "warning", "the next index run downloads it", "kb model fetch", model_absent(False)),
     "model absent, offline": Fault(
         "model", "failed", "fetching is off", "model use all-MiniLM-L6-v2", model_absent(True), model_back

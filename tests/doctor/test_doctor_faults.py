@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from faults import FAULTS
+from faults import FAULTS, closed, mistyped
 
+from kb.doctor.configuration import hidden
 from kb.doctor.table import CHECKS
+from kb.system import shell
 
 if TYPE_CHECKING:
     from examined import World
@@ -58,6 +60,26 @@ def test_fault_is_found_and_mended(fault: Fault, world: World) -> None:
         fault.mend(world)
         again = world.finding(fault.check)
         assert again.state == "ok", again.message
+
+
+def test_a_configuration_in_a_closed_folder_is_not_taken_for_none(world: World) -> None:
+    """``kb init`` could not write one there either."""
+    closed(lambda world: world.config.parent)(world)
+
+    found = hidden(world.config)
+
+    assert found is not None
+    assert found.remedy.command == f"chmod u+rwx {world.config.parent}"
+
+
+def test_a_mistake_in_the_file_and_one_in_the_environment_have_one_remedy(world: World) -> None:
+    """Both have to go, and neither alone would be enough."""
+    mistyped(world)
+    world.monkeypatch.setenv("KB_CHUNK__MAX_TOKENS", "many")
+
+    remedy = str(world.finding("configuration").remedy)
+
+    assert remedy == f"Correct it: {shell.edit(str(world.config))}, and unset KB_CHUNK__MAX_TOKENS"
 
 
 def test_faults_are_of_most_checks() -> None:

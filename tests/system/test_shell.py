@@ -51,17 +51,23 @@ def test_each_remedy_has_its_command_on_either_system() -> None:
          shell.move("/a", "/b", windows=windows), shell.make_folder("/a", windows=windows),
          shell.touch("/a", windows=windows), shell.end_process(7, at_once=True, windows=windows),
          shell.then("x", "y", windows=windows), shell.add_to_path("/my bin", windows=windows),
-         shell.edit("/a", windows=windows), shell.resume_or_end(7, windows=windows))
+         shell.edit("/a", windows=windows), shell.resume_or_end(7, windows=windows),
+         shell.unset(["A", "B"], windows=windows), shell.take("/a b", windows=windows),
+         shell.touch_newer(["/a b", "/c"], windows=windows))
         for windows in (False, True)
     }  # fmt: skip
 
     assert both == {
         ("rm '/a b'", "rm -r /c", "mv /a /b", "mkdir -p /a", "touch /a", "kill -9 7", "x && y",
          "export PATH='/my bin':\"$PATH\"", "${EDITOR:-vi} /a",
-         "resume it with kill -CONT 7 if it is suspended, or end it with kill -9 7"),
+         "resume it with kill -CONT 7 if it is suspended, or end it with kill -9 7",
+         "unset A B", "sudo chown -R \"$(id -u)\" '/a b'", "find '/a b' /c -type f -newermt now -exec touch {} +"),
         (r"Remove-Item '\a b'", r"Remove-Item -Recurse \c", "Move-Item /a /b", "mkdir /a",
          "(Get-Item /a).LastWriteTime = Get-Date", "taskkill /F /PID 7", "x; y",
-         "$env:Path = '/my bin;' + $env:Path", "notepad /a", "end it with taskkill /F /PID 7"),
+         "$env:Path = '/my bin;' + $env:Path", "notepad /a", "end it with taskkill /F /PID 7",
+         "Remove-Item Env:A, Env:B", "takeown /R /F '/a b'",
+         ("Get-ChildItem -Recurse -File '/a b', /c | Where-Object LastWriteTime -gt (Get-Date)"
+         " | ForEach-Object { $_.LastWriteTime = Get-Date }")),
     }  # fmt: skip
     assert "icacls 'C:/my a' /inheritance:r" in shell.keep_others_out("C:/my a", windows=True)
     assert "(OI)(CI)F" in shell.let_in("C:/a", windows=True)
