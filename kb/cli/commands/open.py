@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -21,11 +21,11 @@ from kb.errors import KbError, NotIndexed
 from kb.formats.registry import REGISTRY
 from kb.records.wording import count
 from kb.system import WINDOWS, shell
-from kb.system.paths import in_own_form
+from kb.system.paths import in_own_form, with_slashes
 from kb.system.processes import apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kb.cli.session import Session
 
@@ -68,8 +68,9 @@ _EDITORS: Final = ("notepad",) if WINDOWS else ("code", "codium", "nano", "vim",
 def open_hit(session: Session, target: str | None, *, print_only: bool) -> int:
     """Open hit NUMBER of the last search in this terminal, or a FILE.
 
-    FILE is a path, a file name with or without its suffix, an alias or a title. Text opens in $VISUAL or $EDITOR at its
-    line, a PDF in a viewer at its page, other documents in their own program. Without an argument, the hits are listed.
+    FILE is a path, a file name with or without its suffix, an alias or a title; by its path, a file of a watched folder
+    opens although it could not be indexed. Text opens in $VISUAL or $EDITOR at its line, a PDF in a viewer at its page,
+    other documents in their own program. Without an argument, the hits are listed.
     """
     if target is None:
         session.write("".join(f"{at:>3}  {_place(session, location)}" for at, location in enumerate(_hits(session), 1)))
@@ -128,10 +129,27 @@ def _spot(session: Session, number: int) -> Location:
 
 
 def _file(session: Session, typed: str) -> Location:
-    """The location of an indexed file, at its first line or the given one."""
+    """The location of a file, at its first line or the given one."""
     with session.open() as kb:
-        path, line, kind = resolve_file(session, kb, typed, lambda path, line: (path, line, kb.show(path).file.kind))
-    return Location(path, str(line or 1), kind, line or 1)
+
+        def locate(path: str, line: int | None) -> Location:
+            try:
+                kind = kb.show(path).file.kind
+            except NotIndexed:
+                kind = _kind_beside_index(path, session.settings().folder_paths())
+                if not kind:
+                    raise
+            return Location(path, str(line or 1), kind, line or 1)
+
+        return resolve_file(session, kb, typed, locate)
+
+
+def _kind_beside_index(path: str, folders: Iterable[str]) -> str:
+    """The kind of a file in one of the folders, such as one that could not be indexed; empty where kb reads no such."""
+    if not os.path.isfile(path) or not any(PurePath(path).is_relative_to(one) for one in folders):  # noqa: PTH113 - names as str, undecodable bytes included
+        return ""
+    row = REGISTRY.of(with_slashes(path)) or REGISTRY.text
+    return "" if row.how == "unread" else row.kind
 
 
 def _place(session: Session, location: Location) -> str:

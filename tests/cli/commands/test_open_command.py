@@ -8,9 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from made_up import answer, hit, known_file
+from made_up import answer, hit, known_file, settings
 
 from kb.cli.last_results import Location, folder, load_results, save_results
+from kb.errors import NotIndexed
 from kb.service.client import forward
 
 if TYPE_CHECKING:
@@ -121,6 +122,50 @@ def test_there_has_to_be_an_answer_and_its_file(command: CommandLine, tmp_path: 
     (tmp_path / "a.md").unlink()
 
     assert command("open", "1")[2] == f"kb: {tmp_path}/a.md no longer exists\n    Search again\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "program"),
+    [
+        ("notes/large.txt", "vim +1 {folder}/notes/large.txt"),
+        ("notes/a/odd name.md:7", "vim +7 '{folder}/notes/a/odd name.md'"),
+        ("{folder}/notes/Makefile", "vim +1 {folder}/notes/Makefile"),
+        ("a/no suffix", "vim +1 '{folder}/notes/a/no suffix'"),
+        ("notes/locked.pdf", "xdg-open {folder}/notes/locked.pdf"),
+        ("notes/scan.png", "xdg-open {folder}/notes/scan.png"),
+        ("notes/run.jar", ""),
+        ("notes/film.mp4", ""),
+        ("notes/gone.md", ""),
+        ("notes/a", ""),
+        ("notes-of-others/b.md", ""),
+    ],
+)
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="the programs of Linux")
+def test_a_file_that_could_not_be_indexed_is_opened(
+    command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, program: str
+) -> None:
+    """By its path, where it is in a watched folder; what kb never reads is given to no program that may run it."""
+    folder = tmp_path.resolve()
+    for name in ("notes/a/odd name.md", "notes/a/no suffix", "notes-of-others/b.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    for name in ("large.txt", "Makefile", "locked.pdf", "scan.png", "run.jar", "film.mp4"):
+        (folder / "notes" / name).touch()
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\n")
+    opener.chmod(0o755)
+    for name, value in (("PATH", str(tmp_path)), ("DISPLAY", ":0"), ("VISUAL", "vim")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    command.settings = settings(str(folder / "notes"))
+    command.kb.error = NotIndexed("it could not be indexed: some reason")
+
+    code, out, err = command("open", typed.format(folder=folder), "--print")
+
+    if program:
+        assert (code, out, err) == (0, program.format(folder=folder) + "\n", "")
+    else:
+        assert (code, out, "index" in err) == (2, "", True)
 
 
 def test_hit_of_another_machine(command: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
