@@ -356,10 +356,10 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any], given: Co
         for line in post(connection, "/run", json.dumps(request).encode()):
             frame = _parsed(line)
             if "out" in frame:
-                _write(sys.stdout, frame["out"])
                 written = True
                 if given is not None:
                     given.taken = True
+                _write_out(frame["out"], request)
             elif "err" in frame:
                 _write(sys.stderr, frame["err"])
             elif "need" in frame:
@@ -368,11 +368,32 @@ def exchange(connection: DaemonConnection, request: Mapping[str, Any], given: Co
                 return int(frame["exit"])
         raise Stopped(_STOPPED)  # noqa: TRY301 - also where the connection breaks
     except Stopped:
-        # The path of a note is written once the file exists: sending the request again would write another one.
-        if written and split(request["args"]).command == "note":
+        # Sending the request again would write another one.
+        if written and _notes(request):
             _print_error(_NOTE_WRITTEN)
             return 0
         raise
+
+
+def _notes(request: Mapping[str, Any]) -> bool:
+    """Whether a request is to write a note, whose path is the output, once the file exists."""
+    return split(request["args"]).command == "note"
+
+
+def _write_out(text: str, request: Mapping[str, Any]) -> None:
+    """Write output of a command; where that is the path of a note and cannot be written, standard error has it."""
+    try:
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if not _notes(request):
+            raise
+        from kb.errors import reason_of
+
+        leave_standard_output()
+        why = f"standard output cannot be written: {reason_of(error)}"
+        _print_error(f"the note is written to {text.rstrip()}, but {why}")
 
 
 def _write(stream: Any, text: str) -> None:  # noqa: ANN401 - a text stream; its class costs an import

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import socket
@@ -434,6 +435,49 @@ def test_output_that_cannot_be_written_is_told(made_up: MadeUp, kept: str) -> No
 
     told = "kb: standard output cannot be written: no space left on device\n"
     assert (done.returncode, done.stderr) == (2, told if kept == "1" else "")
+
+
+@pytest.mark.parametrize(
+    ("output", "why"), [(">&-", "bad file descriptor"), ("> /dev/full", "no space left on device")]
+)
+@pytest.mark.parametrize("ends", [0, 130])
+def test_a_note_whose_path_cannot_be_printed_is_written(made_up: MadeUp, output: str, why: str, ends: int) -> None:
+    """As without a daemon: the path is told elsewhere, and the exit code is that of the command."""
+    if "full" in output and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+
+    def command(_request: CommandRequest, sent: CommandOutput) -> int:
+        sent.out("some notes/a b.md\n")
+        sent.err("kb: the note is written but not indexed yet\n" if ends else "")
+        return ends
+
+    made_up.command = command
+    line = ["/bin/sh", "-c", f'exec "$0" -m kb note some words {output}', sys.executable]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+
+    told = f"kb: the note is written to some notes/a b.md, but standard output cannot be written: {why}\n"
+    more = "kb: the note is written but not indexed yet\n" if ends else ""
+    assert (done.returncode, done.stderr) == (ends, told + more)
+
+
+def test_a_typed_note_whose_path_cannot_be_printed_is_not_kept_again(
+    made_up: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was typed is in the note; a copy with the advice to try again would lead to another one."""
+
+    def command(_request: CommandRequest, sent: CommandOutput) -> int:
+        sent.out("a.md\n")
+        return 0
+
+    def full(_stream: object, _text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made_up.command = command
+    monkeypatch.setattr("kb.service.client._write", full)
+    monkeypatch.setattr("kb.service.client.leave_standard_output", lambda: None)
+    given = CommandInput()
+
+    assert (forward(["note"], given), given.taken) == (0, True)
 
 
 @pytest.mark.parametrize("daemon", [True, False])
