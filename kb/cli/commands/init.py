@@ -140,7 +140,7 @@ def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
     session.say(f"Added {one_line(', '.join(new))} to {one_line(str(target))}\n")
     if settings.found:
         trust_written(session, target)
-    daemon = _reloading_daemon(settings)
+    daemon = _reloading_daemon(session, target)
     if daemon is None:
         session.say("Next: kb index\n")
     else:
@@ -161,18 +161,23 @@ def _settings_of(session: Session, target: Path) -> Settings:
     return load(str(target), environ=environ, cwd=session.client.cwd or None, found=found)
 
 
-def _reloading_daemon(settings: Settings) -> int | None:
-    """Return the process of the daemon that reloads this configuration when it is edited; None if there is none."""
+def _reloading_daemon(session: Session, file: Path) -> int | None:
+    """Return the process of the daemon that reloads this configuration when it is edited; None if there is none.
+
+    Its store may be named by the environment or an option, as for any other command.
+    """
+    from kb.service.address import CommandLine, Undetermined, store_of
     from kb.service.client import RequestRefused, ask
 
+    line = CommandLine(str(file), session.overrides, "init")
     try:
-        daemon = ask(settings.store_path(), "/local/settings")
-    except (RequestRefused, OSError):
+        daemon = ask(store_of(line, session.client.environ, session.client.cwd), "/local/settings")
+    except (Undetermined, RequestRefused, OSError):
         return None
     # One that was started with folders keeps them.
-    if daemon is None or daemon.get("folders_given") or not daemon.get("file") or settings.file is None:
+    if daemon is None or daemon.get("folders_given") or not daemon.get("file"):
         return None
-    same = os.path.realpath(daemon["file"]) == os.path.realpath(settings.file)
+    same = os.path.realpath(daemon["file"]) == os.path.realpath(file)
     return int(daemon["pid"]) if same else None
 
 

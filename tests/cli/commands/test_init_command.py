@@ -292,6 +292,48 @@ def test_init_in_the_folder_that_the_configuration_is_for(
     assert "    To add" in command("init", "--here", "papers")[2]
 
 
+@pytest.mark.parametrize(
+    ("variable", "options", "store"),
+    [
+        ("", [], "home/data/kb/store"),
+        ("{tmp}/elsewhere", [], "elsewhere"),
+        ("own", [], "here/own"),
+        ("~/own", [], "home/own"),
+        ("{tmp}/elsewhere", ["-s", "store.path=other"], "here/other"),
+        ("", ["--store", "../third"], "third"),
+    ],
+)
+def test_an_added_folder_is_read_by_the_daemon_of_any_store(
+    command: CommandLine,
+    here: Path,
+    *,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    options: list[str],
+    store: str,
+) -> None:
+    """The environment and options name it as they do for kb watch."""
+    for name in ("one", "two"):
+        (here / name).mkdir()
+    own = tmp_path / "home" / "config" / "kb" / "config.toml"
+    assert command("init", "one")[0] == 0
+    asked: list[str] = []
+
+    def ask(store: str, _path: str) -> dict[str, object]:
+        asked.append(store)
+        return {"pid": 7, "file": str(own), "folders_given": False}
+
+    monkeypatch.setattr("kb.service.client.ask", ask)
+    if variable:
+        monkeypatch.setenv("KB_STORE__PATH", variable.format(tmp=tmp_path))
+
+    out = command(*options, "init", "--add", "two")[1]
+
+    assert out.endswith("kb watch (process 7) reads it within seconds; kb sync waits until that is done\n")
+    assert asked == [str(tmp_path / store)]
+
+
 def test_init_adds_to_no_file_that_may_not_hold(command: CommandLine, here: Path, tmp_path: Path) -> None:
     """And what it adds for the user is trusted."""
     for name in ("private", "mine"):
