@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FOLD: Final = re.compile(r"\n[ \t]")
+# Lines are folded by bytes, so that a fold may stand within a letter of UTF-8.
+_FOLD_IN_LETTER: Final = re.compile(rb"(?<=[\x80-\xff])\r?\n[ \t](?=[\x80-\xbf])")
 _NAME: Final = re.compile(r"(?:([\w.-]+)\.)?([A-Za-z][\w-]*)")
 _PARAMETER: Final = re.compile(r";([A-Za-z0-9-]+)(?:=((?:\"[^\"]*\"|[^\";:,])*(?:,(?:\"[^\"]*\"|[^\";:,])*)*))?")
 _ESCAPE: Final = re.compile(r"\\([\\,;:nN])")
@@ -74,7 +76,7 @@ def content_lines(data: bytes, label: str = "") -> Iterator[ContentLine]:
         data: The bytes of a file.
         label: Its declared encoding, if any.
     """
-    text = decoded(data, label).replace("\r\n", "\n").replace("\r", "\n")
+    text = decoded(_FOLD_IN_LETTER.sub(b"", data), label).replace("\r\n", "\n").replace("\r", "\n")
     waiting = iter(_FOLD.sub("", text).split("\n"))
     for line in waiting:
         found = _NAME.match(line)

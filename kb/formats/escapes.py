@@ -240,7 +240,8 @@ _IN_WORD: Final = re.compile(
     r"|(?<![\\\w])(?P<before>[^\W_]++)\{\}(?=[^\W_])"
 )
 _HYPHENS: Final = {"=": "-", "~": "-"}
-_UMLAUT: Final = re.compile('(?<!\\\\)"(?P<letter>[aouAOUs])(?![^\\W\\d_]{0,30}")')
+# A word between two of them is quoted, unless it goes on behind the second one.
+_UMLAUT: Final = re.compile('(?<!\\\\)"(?P<letter>[aouAOUs])(?![^\\W\\d_]{0,30}"(?![^\\W\\d_]))')
 _UMLAUTS: Final = {"a": "ä", "o": "ö", "u": "ü", "A": "Ä", "O": "Ö", "U": "Ü", "s": "ß"}
 
 

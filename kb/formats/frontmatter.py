@@ -1,4 +1,4 @@
-"""Reads front matter: the metadata of a note in a YAML or TOML block at its top.
+"""Reads front matter: the metadata of a note in a YAML, TOML or JSON block at its top.
 
 The block is untrusted input, so its size is limited and all values are read as plain strings: it cannot construct
 objects, expand without limit, or prevent the document from being read.
@@ -6,6 +6,7 @@ objects, expand without limit, or prevent the document from being read.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -158,7 +159,7 @@ def read_front_matter(text: str) -> FrontMatter:
     top = next((number for number, line in enumerate(head) if line.strip()), 0)
     end = _closing(head, top)
     if end is None:
-        return _without_fence(head)
+        return _json_front_matter(head[top:], top) or _without_fence(head)
     found = _parsed(head[top].rstrip(), head[top + 1 : end])
     # Below blank lines, a rule may as well divide a text.
     if found is None or (top and not any(key.lower() in _LABELS for key in found[0])):
@@ -175,6 +176,25 @@ def read_front_matter(text: str) -> FrontMatter:
     # The text of a line without a key is in no other value.
     stray = any(name not in values for name in unread)
     return replace(front, unread=unread, says=front.says or stray)
+
+
+def _json_front_matter(head: Sequence[str], above: int) -> FrontMatter | None:
+    """Read metadata that are an object of JSON at the top, as Hugo takes them; None if there is none.
+
+    Args:
+        head: The lines of the text from the first that is not blank.
+        above: How many lines are above them.
+    """
+    if not head[0].startswith("{"):
+        return None
+    text = "\n".join(head)
+    try:
+        values, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if text[end:].partition("\n")[0].strip() or not any(str(key).lower() in _LABELS for key in values):
+        return None
+    return _understand(values, above + text.count("\n", 0, end) + 2)
 
 
 def _without_fence(head: Sequence[str]) -> FrontMatter:
@@ -324,12 +344,16 @@ def _as_it_stands(value: str, below: Sequence[str]) -> str | list[str]:
 
 
 def _without_marks(text: str) -> str:
-    """Remove the quotes around a text, of which the closing one may be missing; empty if the text is too long."""
+    """Remove the quotes around a text, of which the closing one may be missing; empty if the text is too long.
+
+    Within it others may be open and closed, as in ``"She said "no" twice"``.
+    """
     text = text.strip()
     closing = _PAIRS.get(text[:1], "")
     # An apostrophe within a word does not close a text.
     ends = [] if not closing else [at for at in range(1, len(text)) if text[at] == closing and not _within(text, at)]
-    if closing and ends in ([], [len(text) - 1]):
+    nested = len(ends) > 1 and len(ends) % 2 and ends[-1] == len(text) - 1 and text[ends[0] - 1].isspace()
+    if closing and (nested or ends in ([], [len(text) - 1])):
         text = text[1:].removesuffix(closing).strip()
     return text if len(text) <= LONGEST_VALUE else ""
 

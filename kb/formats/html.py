@@ -31,9 +31,23 @@ _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "param"}
 )
 _UNSEEN: Final = frozenset(
-    {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "select", "button", "title"}
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "svg",
+        "svg:svg",
+        "math",
+        "iframe",
+        "object",
+        "select",
+        "button",
+        "title",
+    }
 )
-_SHADOW_ROOTS: Final = frozenset({"shadowrootmode", "shadowroot"})
+# Chrome writes the last one where it saves a page as MHTML.
+_SHADOW_ROOTS: Final = frozenset({"shadowrootmode", "shadowroot", "shadowmode"})
 _OPENS: Final = frozenset({"aria-expanded", "aria-controls"})
 _MENUS: Final = frozenset({"nav", "aside", "footer", "dialog"})
 _MENU_ROLES: Final = frozenset(
@@ -325,7 +339,7 @@ class Page(HTMLParser):
                 self._formula[2] += "" if self._count["annotation-xml"] else data
             elif self._tex:
                 self._formula[1] += data
-        elif not self._hidden and self._count["rt"] and self._readings:
+        elif not self._hidden and (self._count["rt"] or self._count["rtc"]) and self._readings:
             self._readings[-1] += data.strip()
         elif not self._hidden and not self._count["rp"]:
             self._say(data)

@@ -42,11 +42,21 @@ _WESTERN_SYMBOL: Final = re.compile(
     r"(?<![^\0-\x7f])(?:[\xa0¤¦§©«¬\xad®°±µ¶·»]|(?<![A-Za-z])[£¢€¼½¾\xd7÷](?![A-Za-z])|¥(?=\d)"
     r"|(?<=[\w)])(?<![A-Za-z]{3})[²³](?![A-Za-z]))(?![^\0-\x7f])"
 )
+# What the signs of Latin-9 look like in cp1252, which has them elsewhere: the euro behind a number, and oe in a word.
+_LATIN_9: Final = "iso8859-15"
+_LATIN_9_SIGN: Final = re.compile(
+    r"(?<=\d)[ \xa0]?¤(?![^\0-\x7f]|\s?\d)|(?<=[a-z])½(?=[a-z])|(?<![^\W\d_])¼(?=[a-z]{2})", re.MULTILINE
+)
+_WINDOWS_SIGN: Final = re.compile(b"[\x80-\x9f]")
+# How many times as many letters as characters beyond ASCII a text in Latin-9 has at least.
+_PLAINER: Final = 2
 _QUOTES: Final = str.maketrans(dict.fromkeys("\u2026\u2018\u2019\u201c\u201d\u2013\u2014", "'"))
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]")
 # Letters of the scripts of one byte a letter stand next to none of another script, and next to no symbol.
 _NO_NEIGHBOURS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI"})
+# A sentence does not begin with these: capitals of another Cyrillic encoding.
+_SMALL_FIRST: Final = re.compile("(?:^|[.!?] )[\u0450-\u045f](?=[\u0430-\u044f])", re.MULTILINE)
 _CONTROL: Final = re.compile("[\x7f-\x84\x86-\x9f]")
 # What a multi-byte encoding gives for bytes that it has no character for: plainer than any other sign of a mistake.
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
@@ -63,13 +73,15 @@ def prepare() -> None:
 
     for text, encoding in (("Grüße aus Köln", _WESTERN), ("Привет, как дела", "koi8-r"), ("会議は明日です", "cp932")):
         chardet.detect_all(text.encode(encoding), include_encodings=ENCODINGS)
-    for encoding in (*ENCODINGS, "koi8-u"):
+    for encoding in (*ENCODINGS, _LATIN_9, "koi8-u"):
         codecs.lookup(encoding)
 
 
 def legacy_encoding(data: bytes) -> str | None:
     """Return the encoding that a text is most likely in, as Python names it; None if it is in none of ``ENCODINGS``."""
     sample = _sample(data)
+    if _is_latin_9(data, sample):
+        return _LATIN_9
     if _western_symbols(data, sample):
         return _WESTERN
     if _is_turkish(sample) and decodes(data, "cp1254"):
@@ -81,6 +93,14 @@ def legacy_encoding(data: bytes) -> str | None:
     ranked = sorted(likely, key=lambda encoding: (-likely[encoding], ENCODINGS.index(encoding)))
     best = next((encoding for encoding in ranked if decodes(data, encoding)), None)
     return "koi8-u" if best == "koi8-r" and _UKRAINIAN_BOX.search(sample.decode("koi8-r")) else best
+
+
+def _is_latin_9(data: bytes, sample: bytes) -> bool:
+    """Whether a text has signs of Latin-9 among plain letters, and none of Windows."""
+    text = sample.decode(_WESTERN, "replace")
+    if not _LATIN_9_SIGN.search(text) or _WINDOWS_SIGN.search(data):
+        return False
+    return sum(one.isascii() and one.isalpha() for one in text) > _PLAINER * len(_NOT_ASCII.findall(text))
 
 
 def _is_turkish(sample: bytes) -> bool:
@@ -157,6 +177,7 @@ def _oddity(text: str) -> int:
     return (
         len(_CONTROL.findall(text))
         + _PRIVATE_WEIGHT * len(_PRIVATE.findall(text))
+        + len(_SMALL_FIRST.findall(text))
         + sum(_odd(one, other) for one, other in pairwise(text))
         + sum(map(_odd_within, text, text[1:], text[2:]))
     )

@@ -158,7 +158,12 @@ _BOX: Final = re.compile(
     rb"(?=>?From |[!-9;-~]+:)"
 )
 # Subtypes of texts for programs.
-_NO_PROSE: Final = frozenset({"calendar", "css", "directory", "rfc822-headers", "vcard", "x-vcard"})
+_NO_PROSE: Final = frozenset({"calendar", "css", "directory", "rfc822-headers", "vcard", "x-amp-html", "x-vcard"})
+# Markup of old mails (RFC 1896, RFC 1341), in which two angle brackets are one.
+_ENRICHED: Final = frozenset({"text/enriched", "text/richtext"})
+_ENRICHED_MARKS: Final = re.compile(
+    r"<param>[^<>]{0,200}</param>|(?P<doubled><<)|(?P<break><(?:nl|paragraph)>)|</?[A-Za-z-]{1,60}>", re.IGNORECASE
+)
 _CALENDARS: Final = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
 _CARDS: Final = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 _DIGITS: Final = 12
@@ -407,6 +412,8 @@ def _content(part: MIMEPart, charset: str) -> str:
     data = payload if isinstance(payload, bytes) else b""
     label = _declared(part) or (named(data) if part.get_content_type() == "text/html" else "")
     text = decoded(data, label) if label else _text_of(data, charset)
+    if part.get_content_type() in _ENRICHED:
+        return _ENRICHED_MARKS.sub(lambda found: "<" if found["doubled"] else "\n" if found["break"] else "", text)
     if part.get_content_type() == "text/plain" and str(part.get_param("format", "")).lower() == "flowed":
         return _unfolded(text, str(part.get_param("delsp", "")).lower() == "yes")
     return text

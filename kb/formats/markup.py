@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.escapes import asciidoc_escapes, by_line, rst_escapes
@@ -390,8 +391,19 @@ _ADOC_ITEM: Final = re.compile(r"\s*(\*{1,6}|-|\.{1,6}|\d{1,9}\.)\s+(?:\[[ xX*]\
 _ADOC_FENCE: Final = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|```)\s*|(```)\w+\s*|([|,:!]={3,})\s*")
 
 
+# The lines of an AsciiDoc header: attributes, authors, and the version with its day and a remark.
+_ADOC_ATTRIBUTE: Final = re.compile(r":(?P<name>[\w-]+):(?:\s+(?P<value>.*))?")
+_ADOC_AUTHOR: Final = r"[^\W\d_][\w'.-]*(?: [\w'.-]+){0,3}(?: +<[^<>\s]+>)?"
+_ADOC_AUTHORS: Final = re.compile(rf"{_ADOC_AUTHOR}(?:; *{_ADOC_AUTHOR})*")
+_ADOC_REVISION: Final = re.compile(r"(?:v?\d[\w.-]*, *)?(?P<date>[^:]+)(?::.*)?")
+_ADOC_TAGS: Final = ("keywords", "tags", "page-tags")
+
+
 def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
-    """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table."""
+    """The outline of AsciiDoc; listings, literals, passthroughs and comments are code, ``|===`` is a table.
+
+    Author, date and keywords are those of the header below the title.
+    """
     lines = text.split("\n")
     headings, blocks, context = [], [], []
     number = first_line - 1
@@ -410,11 +422,33 @@ def parse_asciidoc(text: str, first_line: int = 1) -> Outline:
         number = end + 1
     inside = {at for one in blocks for at in range(one.first_line - 1, one.last_line)}
     code = {at for one in blocks if one.kind == "code" for at in range(one.first_line - 1, one.last_line)}
-    return Outline(
-        tuple(headings),
-        tuple(blocks),
+    return replace(
+        _adoc_header(lines, first_line - 1),
+        headings=tuple(headings),
+        blocks=tuple(blocks),
         substitutions=tuple(by_line(lines, first_line - 1, code, asciidoc_escapes)),
         context=in_order([*context, *_adoc_parents(lines, first_line - 1, inside)]),
+    )
+
+
+def _adoc_header(lines: Sequence[str], start: int) -> Outline:
+    """Return what the header of a document says: the lines below its title, up to a blank one."""
+    title = next((at for at in range(start, len(lines)) if lines[at].strip()), len(lines))
+    if title == len(lines) or not lines[title].startswith("= "):
+        return Outline()
+    header = [one.rstrip() for one in takewhile(str.strip, lines[title + 1 :])]
+    attributes = {
+        found["name"].lower(): found["value"] or "" for one in header if (found := _ADOC_ATTRIBUTE.fullmatch(one))
+    }
+    said = [one for one in header if not _ADOC_ATTRIBUTE.fullmatch(one) and not one.startswith("//")]
+    people = _ADOC_AUTHORS.fullmatch(said[0]) if said else None
+    names = [one.partition("<")[0].strip() for one in said[0].split(";")] if people else []
+    revision = _ADOC_REVISION.fullmatch(said[1]) if people and len(said) > 1 else None
+    tags = [tag.strip() for name in _ADOC_TAGS for tag in attributes.get(name, "").split(",")]
+    return Outline(
+        author=attributes.get("author") or ", ".join(names),
+        date=attributes.get("revdate") or attributes.get("date") or (revision["date"] if revision else ""),
+        tags=tuple(dict.fromkeys(filter(None, tags))),
     )
 
 

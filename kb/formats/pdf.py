@@ -203,11 +203,13 @@ def _joined(found: re.Match[str], words: Collection[str]) -> str:
     text = found.string
     if _IN_ADDRESS.match(text, found.end()) or text[max(0, found.start() - 1) : found.start()] in {"/", "@", "_"}:
         return typed
-    if not after[0].islower() or last[-1:].isdigit() or len(last) == 1 or last != before or last.isupper():
+    in_capitals = last.isupper() and after.isupper()
+    begins_word = not after[0].islower() or last.isupper()
+    if (begins_word and not in_capitals) or last[-1:].isdigit() or len(last) == 1 or last != before:
         return typed
     is_known, is_compound = joined.lower() in words, typed.lower() in words
-    if is_known != is_compound:
-        return joined if is_known else typed
+    if in_capitals or is_known != is_compound:
+        return joined if is_known and not is_compound else typed
     return f"{before}- {after}" if after in _CONNECTIVES else f"{joined} ({typed})"
 
 

@@ -383,8 +383,8 @@ _PLAIN: Final = (
     ),
     _text(
         "asciidoc", ".adoc .asciidoc .asc", "AsciiDoc",
-        "headings, blocks, front matter; each passage of a table is embedded with the column names, of a list with its "
-        "parents",
+        "headings, blocks, front matter, author and date; each passage of a table is embedded with the column names, "
+        "of a list with its parents",
         reader="kb.formats.markup:parse_asciidoc", front_matter=True, anchors=True, sample="= x\n\n----\ny\n----\n",
     ),
     _text(

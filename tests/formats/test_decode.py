@@ -331,6 +331,17 @@ def test_ten_megabytes_are_decoded_quickly(data: bytes) -> None:
         ("책은 선반에", "cp949"),
         ("책은 선반에 있습니다", "iso2022_kr"),
         ("Привет, как дела сегодня", "cp1251"),
+        ("Щъркелите се върнаха.", "cp1251"),
+        ("Юни беше горещ.", "cp1251"),
+        ("Юни беше горещ.", "mac-cyrillic"),
+        ("Мама їде додому.", "cp1251"),
+        ("Щи да каша, пища наша.", "cp1251"),
+        ("Bread costs 5 € in town.", "iso8859-15"),
+        ("Der Eintritt kostet 5 €, für Schüler 3 €.", "iso8859-15"),
+        ("Le cœur a ses raisons, 3 €", "iso8859-15"),
+        ("Œuvres de la mère", "iso8859-15"),
+        ("Müller zahlt 5 €", "cp1252"),
+        ("½ a loaf and ¼ of a cheese, 1½ pears", "cp1252"),
     ],
 )
 def test_few_words_identify_encoding(text: str, encoding: str) -> None:

@@ -96,6 +96,11 @@ def embedded(name: str, text: str) -> str:
         ("a.tex", 'of\\/fice shelf{}ful f\\mbox{}l Auf"|lage self"=made', "office shelfful fl Auflage self-made"),
         ("a.tex", "Wasser%\n  fall 5\\%\nx% y\nz", "Wasserfall 5\\%\nx\nz"),
         ("a.tex", '\\usepackage[ngerman]{babel}\n"Ubung Ma"s "so"', '\\usepackage[ngerman]{babel}\nÜbung Maß "so"'),
+        (
+            "a.tex",
+            '\\usepackage[ngerman]{babel}\nGr"o"se "Uberf"ullung "so", "also" f"ur',
+            '\\usepackage[ngerman]{babel}\nGröße Überfüllung "so", "also" für',
+        ),
         ("a.tex", '\\usepackage[french]{babel}\n"Ubung', '\\usepackage[french]{babel}\n"Ubung'),
         ("a.vtt", "WEBVTT\n\n00:01.000 --> 00:03.000\nR&amp;D at the&nbsp;mill\n", "R&D at the mill"),
         ("a.srt", "1\n00:00:01,000 --> 00:00:03,000\nM&#252;hle\n", "Mühle"),

@@ -218,6 +218,9 @@ def test_invalid_line_is_skipped_alone(bad: str, unread: str) -> None:
         ("!important rye", "!important rye"),
         ("'It's rye'", "It's rye"),
         ("'It's rye' and 'oats'", "'It's rye' and 'oats'"),
+        ('"She said "no" twice"', 'She said "no" twice'),
+        ('"Rye" and "oats"', '"Rye" and "oats"'),
+        ('"On "rye"', '"On "rye"'),
     ],
 )
 def test_title_that_is_not_yaml_is_kept(written: str, title: str) -> None:
@@ -367,6 +370,29 @@ def test_metadata_without_fence(text: str, title: str, tags: tuple[str, ...], da
     front = read_front_matter(text)
 
     assert (front.title, front.tags, front.date, front.body_line, front.says) == (title, tags, day, 1, False)
+
+
+@pytest.mark.parametrize("above", ["", "\n\n"])
+@pytest.mark.parametrize(
+    ("text", "title", "tags", "line"),
+    [
+        ('{\n  "title": "Mill",\n  "Tags": ["a", "b"],\n  "weight": 3\n}\n\nText', "Mill", ("a", "b"), 6),
+        ('{"title": "A } {b}", "tags": "a, b"}\nText', "A } {b}", ("a", "b"), 2),
+        ('{"title": "Mill"}', "Mill", (), 2),
+        ('{"title": "Mill"} and more\nText', "", (), 1),
+        ('{"title": "Mill",}\nText', "", (), 1),
+        ('{"note": "Mill"}\nText', "", (), 1),
+        ("{{ title }}\nText", "", (), 1),
+        ("{" * 20_000, "", (), 1),
+        ('{"title":' * 20_000, "", (), 1),
+    ],
+)
+def test_json_at_the_top(text: str, title: str, tags: tuple[str, ...], line: int, above: str) -> None:
+    """An object with a key that is known is front matter, as Hugo takes it."""
+    front = read_front_matter(above + text)
+
+    assert (front.title, front.tags) == (title, tags)
+    assert front.body_line == line + (len(above) if title else 0)
 
 
 def test_front_matter_below_blank_lines() -> None:

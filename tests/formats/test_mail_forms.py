@@ -222,6 +222,45 @@ def test_calendar() -> None:
         extracted("x.ics", b"nothing\n")
 
 
+def test_markup_of_old_mails_and_of_mails_for_programs() -> None:
+    """Enriched text is read without its commands; the form for AMP is not read."""
+    enriched = "<bold>Ur</bold>gent: the <color><param>red</param>weir</color> is 2 << 3.<nl>Call Ada."
+    amp = "<!doctype html><html amp4email><style amp-custom>.a{}</style><p>The sluice is open."
+    plain = ("text/plain", "The sluice is open.")
+    found = extracted(
+        "x.eml", mixed("mixed", ("text/enriched", enriched), ("text/richtext", "A <italic>g</italic>rebe"))
+    )
+    told = extracted(
+        "y.eml", mixed("alternative", plain, ("text/x-amp-html", amp), ("text/html", "<p>The sluice is open."))
+    )
+
+    assert "Urgent: the weir is 2 < 3.\nCall Ada." in found.text
+    assert "A grebe" in found.text
+    assert told.text.count("sluice") == 1
+    assert "amp4email" not in told.text
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+@pytest.mark.parametrize(
+    "title", ["Große Runde der Möwe", "Réunion à l’étang", "会議は明日の午後です", "Журавли вернулись"]
+)
+def test_lines_folded_within_a_letter(title: str, end: str) -> None:
+    """Programs that fold lines by bytes divide letters of UTF-8, and whole letters of other encodings."""
+    data = title.encode()
+    for at in range(1, len(data)):
+        said = [
+            b"BEGIN:VCALENDAR",
+            b"BEGIN:VEVENT",
+            b"SUMMARY:" + data[:at],
+            b" " + data[at:],
+            b"END:VEVENT",
+            b"END:VCALENDAR",
+        ]
+        assert extracted("x.ics", end.encode().join(said)).title == " ".join(title.split())
+    card = "BEGIN:VCARD\nFN:Jürgen Größe\nNOTE:schöne Grüße\nEND:VCARD".encode("cp1252").replace(b"\xdf", b"\n \xdf")
+    assert extracted("x.vcf", card).title == "Jürgen Größe"
+
+
 def test_quoted_printable_calendar() -> None:
     """Version 1.0, as old telephones wrote it."""
     said = "BEGIN:VCALENDAR\nVERSION:1.0\nBEGIN:VEVENT\n"

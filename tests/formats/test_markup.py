@@ -62,6 +62,35 @@ def test_asciidoc_headings_and_blocks() -> None:
     assert outline.blocks == (Block("code", 4, 6), Block("table", 7, 9), Block("code", 10, 12))
 
 
+@pytest.mark.parametrize(
+    ("header", "author", "date", "tags"),
+    [
+        (
+            "Ada Byre <ada@example.org>\nv1.0, 2025-03-04\n:keywords: wool, hay",
+            "Ada Byre",
+            "2025-03-04",
+            ("wool", "hay"),
+        ),
+        (
+            "Ada Byre; Bo O'Fenn <b@example.org>\n1.2, March 4, 2025: first draft",
+            "Ada Byre, Bo O'Fenn",
+            "March 4, 2025",
+            (),
+        ),
+        (":toc:\n:author: Ada\n// a remark\n:revdate: 2025-03-04\n:page-tags: wool", "Ada", "2025-03-04", ("wool",)),
+        ("Ada Byre\n2025-03-04", "Ada Byre", "2025-03-04", ()),
+        ("The mill turns, and the water runs below it.\nv1, 2025-03-04", "", "", ()),
+        ("\nAda Byre\nv1.0, 2025-03-04", "", "", ()),
+    ],
+)
+def test_asciidoc_header(header: str, author: str, date: str, tags: tuple[str, ...]) -> None:
+    """Authors, date and keywords stand right below the title; a text there is none of them."""
+    outline = parse_asciidoc(f"= Title\n{header}\n\nText.\n")
+
+    assert (outline.author, outline.date, outline.tags) == (author, date, tags)
+    assert not parse_asciidoc(f"Text.\n{header}\n").author
+
+
 def test_one_line_is_short_and_printable() -> None:
     """Line ends, controls and lone surrogates become spaces; a runaway text is cut."""
     assert one_line(" a\x1b\tb\n\ud800c ") == "a b c"

@@ -88,6 +88,9 @@ def extracted(data: bytes) -> Extracted:
         ("of the years 1999\u2013\r\n2004", "", "of the years 1999\u20132004"),
         ("on A4-\nPapier", "", "on A4-Papier"),
         ("2019-\n2020-\n", "", "2019-\n2020-\n"),
+        ("THE INTER\x02NATIONAL RULES", "International rules", "THE INTERNATIONAL RULES"),
+        ("AT BADEN\x02BADEN", "Baden-Baden", "AT BADEN-BADEN"),
+        ("FORM AB\x02CD", "", "FORM AB-CD"),
     ],
 )
 def test_divided_words(text: str, words: str, said: str) -> None:

@@ -167,6 +167,8 @@ def test_tag_soup_keeps_all_words(seed: int) -> None:
         ("<body><math><title>Sum</title></math><h1>Medlar</h1>", "", "Medlar"),
         ("<template><title>Card</title></template><noscript><title>No</title></noscript><p>Sloe", "", "Sloe"),
         ("<p>now</p><template><p>later</p></template>", "", "now"),
+        ("<x-a><template shadowmode=open><p>saved</p></template></x-a>", "", "saved"),
+        ("<svg:svg><svg:title>Search</svg:title></svg:svg><h1>Medlar</h1>", "", "Medlar"),
         ("<p>a <x-a><template shadowrootmode=open><b>tip</b></template>slot</x-a>ted", "", "a tip slotted"),
         (
             "<x-a><template shadowrootmode=closed><p>outer</p><x-b><template shadowroot=open>inner</template></x-b>",
@@ -261,6 +263,10 @@ def test_cells_over_several_rows(rows: str, said: str) -> None:
             "\u6771\u4eac is \u57ce. (toukyou shiro)",
         ),
         ("<table><tr><td><ruby>\u6771<rt>tou</ruby><td>b</table>", "\u6771 (tou) | b"),
+        (
+            "<p><ruby><rb>\u65e7<rb>\u91d1<rtc><rt>ji<rt>jin</rtc><rtc>Old gold</rtc></ruby>\u5c71",
+            "\u65e7\u91d1\u5c71 (jijinOld gold)",
+        ),
     ],
 )
 def test_ruby_readings_follow_words(page: str, said: str) -> None:
