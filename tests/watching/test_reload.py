@@ -22,6 +22,7 @@ from kb.cli.output.reports import daemon_text
 from kb.config import load
 from kb.errors import ConfigError
 from kb.knowledge_base import KnowledgeBase
+from kb.records import IndexReport
 from kb.service.server import CommandOutput, CommandRequest
 from kb.watching.scheduler import Scheduler
 
@@ -161,6 +162,7 @@ def waiting_program(
         if "config.toml reloaded" not in running.said:
             busy.set()
             wait_until(given["should_stop"])
+            return IndexReport(interrupted=True), None
         return update(self, **given)
 
     monkeypatch.setattr(LocalKnowledgeBase, "update", updating)
