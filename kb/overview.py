@@ -51,6 +51,11 @@ class Overview:
         """The fingerprint of the model, by which vectors can be compared."""
         return self._container.embedder.fingerprint
 
+    @property
+    def files(self) -> list[KnownFile]:
+        """All files of the index, those among them that could not be indexed: filters of a question go by them."""
+        return self._container.catalog.files()
+
     def links_around(self, file: KnownFile, steps: int, most: int) -> LinkGraph:
         """Return the files that are some links away from a file.
 

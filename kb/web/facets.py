@@ -115,7 +115,7 @@ def typed_filters(question: str, files: Sequence[KnownFile]) -> Filters:
 
     Args:
         question: The question.
-        files: The files of the index.
+        files: All files of the index.
     """
     today = datetime.now(UTC).astimezone().date()
     return parse(question, today, matches=lambda filters: is_known(filters, selected(files, filters))).filters
@@ -155,7 +155,7 @@ def facets(counts: Counts, query: Query, files: int, folders: Sequence[str]) -> 
     Args:
         counts: The counts of the search.
         query: The search.
-        files: How many files are searched, filters aside but for those in the question.
+        files: How many files are searched, filters aside.
         folders: The watched folders.
     """
     found = (

@@ -92,6 +92,16 @@ def test_filters_in_the_question_narrow_the_facets(browser: Browser) -> None:
     assert "home</span>" in browser.get("/?q=restic&part=facets").text
 
 
+def test_a_filter_in_the_question_that_files_pass_which_could_not_be_indexed(browser: Browser) -> None:
+    """It is a filter for the search, so for the facets too: none of the files with an answer passes it."""
+    results = browser.get("/?q=restic+ext:png").text
+
+    assert "only files with type:.png" in results
+    assert titles(results) == []
+    assert 'class="count"' not in results
+    assert 'class="count"' in browser.get("/?q=restic+ext:nosuch").text
+
+
 def test_operators_are_understood(browser: Browser) -> None:
     """Operators in the question work as in the command line, and how it was read is shown."""
     text = browser.get('/?q="every+night"+-borg+tag:tools').text

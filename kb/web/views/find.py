@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from kb.errors import KbError
 from kb.records import Answer, SearchRequest, mode_named
-from kb.search.filters import day_of, selected
+from kb.search.filters import day_of
 from kb.search.words import Words, words_of
 from kb.web import text
 from kb.web.documents.markup import PASSAGE
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
     from kb.records import KnownFile, StoredPassage
     from kb.web.context import ViewContext
+    from kb.web.viewed import Viewed
 
 _RECENT: Final = 12
 _SIMILAR: Final = 8
@@ -172,7 +173,7 @@ class _Find:
     async def _whole(self, request: Request, query: Query) -> Response:
         """The whole page, in which an error of a part leaves the others as they are."""
 
-        def work(kb: Knowledge) -> dict[str, Any]:
+        def work(kb: Viewed) -> dict[str, Any]:
             values: dict[str, Any] = {"document": None, "problem": None, "facets": ()}
             try:
                 values |= self._found(kb, query)
@@ -230,12 +231,11 @@ class _Find:
             query.address("/", limit=min(2 * most, MOST_HITS)) if more else "",
         )
 
-    def _facets(self, kb: Knowledge, query: Query) -> tuple[Facet, ...]:
-        known, folders = kb.documents(), self._context.folders()
-        typed = typed_filters(query.q, known)
-        files = self._context.selections.among(known, query.within)
-        counts = self._counts.of(files, query, folders, typed)
-        return facets(counts, query, len(selected(files, typed)), folders)
+    def _facets(self, kb: Viewed, query: Query) -> tuple[Facet, ...]:
+        files = self._context.selections.among(kb.documents(), query.within)
+        folders = self._context.folders()
+        counts = self._counts.of(files, query, folders, typed_filters(query.q, kb.overview.files))
+        return facets(counts, query, len(files), folders)
 
     def _opened(self, kb: Knowledge, query: Query) -> dict[str, Any]:
         """What the template of a document takes."""
