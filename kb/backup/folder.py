@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,8 @@ _ABOUT: Final = "kb-backup.txt"
 _CHUNKS: Final = "chunks"
 _SNAPSHOTS: Final = "snapshots"
 _LOCK: Final = ".lock"
+# The name of a snapshot, as of strftime.
+_NAME: Final = "%Y%m%dT%H%M%S.%fZ.json"
 _PART: Final = ".part"
 _WRITE_AGAIN: Final = (
     "kb backup --incremental writes it again where the store still has it; an older backup may be whole"
@@ -50,7 +52,7 @@ _CHUNK: Final = re.compile(r"[0-9a-f]{64}\.zst(\.part)?")
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder of backups, or one of the backups in it."""
     root = _root_of(path)
-    return root is not None and (root / _ABOUT).is_file()
+    return root is not None and _holds_backups(root)
 
 
 class FolderWriter:
@@ -126,9 +128,8 @@ class FolderWriter:
             for folder in {self._path(chunk).parent for chunk in manifest.chunks()}:
                 sync_directory(str(folder))
             data = encoded(manifest)
-            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
             self._step("write the snapshot")
-            place = self._folder / _SNAPSHOTS / name
+            place = self._folder / _SNAPSHOTS / self._next_name()
             self._write(place, _with_sum(data))
             sync_directory(str(place.parent))
             for old in _snapshots(self._folder)[:-keep]:
@@ -136,6 +137,16 @@ class FolderWriter:
                 old.unlink()
             self._remove_unused()
         return place
+
+    def _next_name(self) -> str:
+        """The name of a new snapshot, the time of now: after all others, also after one of a clock that was wrong."""
+        name = f"{datetime.now(UTC):{_NAME}}"
+        last = next((path.name for path in reversed(_snapshots(self._folder))), "")
+        if name > last:
+            return name
+        with suppress(ValueError, OverflowError):
+            return f"{datetime.strptime(last, _NAME).replace(tzinfo=UTC) + timedelta(microseconds=1):{_NAME}}"
+        raise BackupError(f"{self._folder / _SNAPSHOTS / last} is no backup of kb: its name is no time", "Move it away")
 
     def close(self) -> None:
         """Let other processes write to the folder."""
@@ -153,7 +164,8 @@ class FolderWriter:
         if folder.exists() and not folder.is_dir():
             raise BackupError(f"{folder} is not a folder", "Name a folder for --incremental, or leave that out")
         if not (folder / _ABOUT).is_file():
-            if folder.is_dir() and any(path.name != _LOCK for path in folder.iterdir()):
+            strange = folder.is_dir() and any(path.name != _LOCK for path in folder.iterdir())
+            if strange and not _holds_backups(folder):
                 raise BackupError(f"{folder} contains files that are not backups", "Name an empty or a new folder")
             folder.mkdir(mode=0o700, exist_ok=True)
             self._write(folder / _ABOUT, ABOUT.encode())
@@ -265,6 +277,11 @@ def _root_of(path: Path) -> Path | None:
     if path.is_dir():
         return path
     return path.parent.parent if path.parent.name == _SNAPSHOTS and _SNAPSHOT.fullmatch(path.name) else None
+
+
+def _holds_backups(root: Path) -> bool:
+    """Whether a folder says that it has backups, or has some without that."""
+    return (root / _ABOUT).is_file() or bool(_snapshots(root))
 
 
 def _snapshots(root: Path) -> list[Path]:

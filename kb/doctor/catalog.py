@@ -219,6 +219,8 @@ def embedding_cache(case: Case) -> Finding:
     index = Remedy(case.command("index"), after=": the cache is set aside, and texts are embedded again when needed")
     if not os.path.lexists(path):
         return warning("there is none: whatever is needed is embedded again", case.command("index"))
+    if os.path.isdir(path):  # noqa: PTH112 - plain strings throughout the stores
+        return failed("the embedding cache is a folder", index)
     try:
         database = Database(path, cache.SCHEMA, access="read")
         try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from kb.agents.clients import CLIENTS, Machine
+from kb.agents.clients import CLIENTS, SERVER, Machine
 from kb.agents.install import is_found, state_of
 from kb.doctor.finding import Plain, advice, failed, ok, warning, worst
 from kb.doctor.service import broken_start
@@ -14,8 +15,12 @@ from kb.errors import ClientError
 from kb.formats.registry import install_command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kb.doctor.case import Case
     from kb.doctor.finding import Finding
+
+_KB: Final = re.compile(rb"\b%b\b" % SERVER.encode())
 
 
 def clients(case: Case) -> Finding:
@@ -26,13 +31,25 @@ def clients(case: Case) -> Finding:
     found = []
     for client in here:
         try:
-            launch = state_of(client, machine).launch
+            state = state_of(client, machine)
         except ClientError as error:
-            found.append(warning("{reason}", advice(error.remedy), reason=error.message))
+            # One that does not start kb is none of kb's, but for being told.
+            judged = failed if _mentions_kb(client.file(machine)) else warning
+            found.append(judged("{reason}", advice(error.remedy), reason=error.message))
             continue
+        launch = state.launch
+        if launch is None and state.entry is not None and not any("url" in key.lower() for key in state.entry):
+            found.append(
+                failed(
+                    "{client} has an entry for kb that starts nothing",
+                    f"kb mcp install {client.name}",
+                    client=Plain(client.title),
+                )
+            )
         if launch is not None:
             launches[client.name] = launch
-            if broken := broken_start(launch.command):
+            variables = [f"{name}={value}" for name, value in launch.environ.items()]
+            if broken := broken_start([*launch.command, *variables]):
                 what, path = broken
                 found.append(
                     failed(
@@ -49,3 +66,11 @@ def clients(case: Case) -> Finding:
     if here:
         started = ok("{count} of {here} MCP clients start kb", count=len(launches), here=len(here))
     return worst(found, started.with_details(("clients", names)))
+
+
+def _mentions_kb(file: Path) -> bool:
+    """Whether a file that cannot be parsed has an entry for kb, as far as can be told."""
+    try:
+        return bool(_KB.search(file.read_bytes()))
+    except OSError:
+        return False

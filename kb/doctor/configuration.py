@@ -25,6 +25,8 @@ def configuration(case: Case) -> Finding:
     """Whether there is a configuration, and its keys and values are valid."""
     try:
         settings = case.untrusted
+        # The home folder of an unknown user is found where a path is resolved.
+        settings.folder_paths(), settings.store_path()
     except ConfigError as error:
         reason = error.message.replace(":\n  ", ": ", 1).replace("\n  ", "; ")
         return failed("{reason}", _correction(case, error), reason=reason)
@@ -80,7 +82,8 @@ def _correction(case: Case, error: ConfigError) -> Remedy:
 def _is_valid(case: Case, file: str | None) -> bool:
     """Whether a configuration is valid without what the environment and the command line say."""
     try:
-        return bool(load(file, {}, case.cwd))
+        settings = load(file, {}, case.cwd)
+        return bool(settings.store_path() and settings.folder_paths())
     except ConfigError:
         return False
 

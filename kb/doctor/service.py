@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from kb.service.login import Service
 
 _EXEC: Final = "ExecStart="
+# What systemd takes before a command.
+_PREFIXES: Final = "@-:+!| "
+_IN: Final = "WorkingDirectory="
 _TASK_PART: Final = {name: re.compile(f"<{name}>([^<]*)</{name}>") for name in ("Command", "Arguments")}
 _WANTS: Final = "default.target.wants"
 
@@ -41,14 +44,15 @@ def service(case: Case) -> Finding:
             ("to have one", Plain("kb watch --install-service"))
         )
     words = _command(unit.path)
+    mend = f"{install} && systemctl --user daemon-reload" if _is_systemd(unit) else shell.then(install, unit.next)
     rewrite = Fix("write the service file again, for this kb and its configuration", unit.write)
     if not words:
-        return failed("{file} does not say what to start", install, rewrite, file=str(unit.path))
-    if broken := broken_start(words):
+        return failed("{file} does not say what to start", mend, rewrite, file=str(unit.path))
+    if broken := broken_start(words) or _lost_folder(unit.path):
         what, path = broken
         return failed(
             "{file} starts a {what} that does not exist: {path}",
-            f"{install} && systemctl --user daemon-reload" if _is_systemd(unit) else shell.then(install, unit.next),
+            mend,
             rewrite,
             file=str(unit.path), what=Plain(what), path=path,
         )  # fmt: skip
@@ -73,9 +77,16 @@ def _command(file: Path) -> list[str]:
     lines = file.read_text("utf-8", "replace").splitlines()
     found = next((line.removeprefix(_EXEC) for line in lines if line.startswith(_EXEC)), "")
     try:
-        return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found)]
+        return [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(found.lstrip(_PREFIXES))]
     except ValueError:
         return []
+
+
+def _lost_folder(file: Path) -> tuple[str, str] | None:
+    """The folder in which a systemd unit starts kb, as ``broken_start`` says it; None if it is there."""
+    lines = file.read_text("utf-8", "replace").splitlines() if file.suffix == ".service" else []
+    named = next((line.removeprefix(_IN) for line in lines if line.startswith(_IN)), "/").replace("%%", "%")
+    return None if os.path.isdir(named) or not os.path.isabs(named) else ("kb in a folder", named)  # noqa: PTH112, PTH117 - a string
 
 
 def _command_of_task(file: Path) -> list[str]:
@@ -90,11 +101,15 @@ def _command_of_task(file: Path) -> list[str]:
 
 
 def broken_start(words: Sequence[str]) -> tuple[str, str] | None:
-    """What is missing of a command that starts kb, as (program or configuration, path); None if nothing is."""
+    """What is missing of a command that starts kb, as (program or configuration, path); None if nothing is.
+
+    Variables of its environment may follow, as ``NAME=value``.
+    """
     program = words[0]
     if not (os.access(program, os.X_OK) if os.path.isabs(program) else shutil.which(program)):  # noqa: PTH117 - a string
         return "program", program
-    for option, value in pairwise(words):
-        if option in ("--config", "--found") and not os.path.isfile(expand_home(value)):  # noqa: PTH113 - a string
+    pairs = (*pairwise(words), *(word.split("=", 1) for word in words if "=" in word))
+    for option, value in pairs:
+        if option in ("--config", "--found", "KB_CONFIG") and not os.path.isfile(expand_home(value)):  # noqa: PTH113 - a string
             return "configuration", value
     return None

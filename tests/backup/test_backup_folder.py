@@ -225,3 +225,38 @@ def test_a_lock_that_cannot_be_taken_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="cannot be used"):
         FolderWriter(folder)
+
+
+def test_a_backup_follows_one_of_a_clock_that_was_wrong(tmp_path: Path) -> None:
+    """Otherwise the old one would stay the newest, and with --keep 1 the new one would be removed at once."""
+    add(tmp_path, range(100))
+    (former,) = snapshots(tmp_path)
+    former.rename(former.with_name("20991231T235959.999999Z.json"))
+
+    add(tmp_path, range(50, 150), keep=1)
+
+    assert [path.name for path in snapshots(tmp_path)] == ["21000101T000000.000000Z.json"]
+    assert found(tmp_path) >= set(range(50, 150))
+
+
+def test_a_snapshot_whose_name_is_no_time_is_named(tmp_path: Path) -> None:
+    """No backup can come after it."""
+    add(tmp_path, range(100))
+    (former,) = snapshots(tmp_path)
+    former.rename(former.with_name("99999999T999999.999999Z.json"))
+
+    with pytest.raises(BackupError, match="its name is no time"):
+        add(tmp_path, range(100))
+
+
+def test_a_folder_without_its_text_is_still_one_of_backups(tmp_path: Path) -> None:
+    """The text is for people, and the next backup writes it again."""
+    folder = tmp_path / "backups"
+    add(folder, range(100))
+    (folder / "kb-backup.txt").unlink()
+
+    assert found(folder) == set(range(100))
+    add(folder, range(150))
+
+    assert found(folder) == set(range(150))
+    assert (folder / "kb-backup.txt").is_file()

@@ -626,6 +626,12 @@ def cache_removed(world: World) -> None:
         file.unlink()
 
 
+def cache_is_a_folder(world: World) -> None:
+    """A folder where the cache was."""
+    cache_removed(world)
+    (world.store / "embeddings.sqlite3").mkdir()
+
+
 def cache_swapped(world: World) -> None:
     """All vectors are those of other texts, with checksums that say they are right."""
     with world.opened() as opened:
@@ -862,6 +868,22 @@ def service_of_a_removed_configuration(world: World) -> None:
     file.write_text(file.read_text("utf-8").replace("config.toml", "former.toml"), "utf-8")
 
 
+def service_in_a_removed_folder(world: World) -> None:
+    """Where the unit was installed from is no more, and systemd starts nothing in it."""
+    file = service_installed(world)
+    file.write_text(
+        file.read_text("utf-8").replace(f"WorkingDirectory={world.here}", "WorkingDirectory=/gone"), "utf-8"
+    )
+
+
+def service_edited(world: World) -> None:
+    """A program that is gone, behind a sign that has systemd overlook its failure."""
+    file = service_installed(world)
+    file.write_text(
+        file.read_text("utf-8").replace(f'ExecStart="{sys.executable}', 'ExecStart=-"/gone/python'), "utf-8"
+    )
+
+
 def service_not_enabled(world: World) -> None:
     """Service not enabled."""
     service_installed(world, enabled=False)
@@ -883,6 +905,32 @@ def client_of_a_removed_program(world: World) -> None:
 def client_of_a_removed_configuration(world: World) -> None:
     """Client of a removed configuration."""
     client_entry(world, sys.executable, "-P", "-m", "kb", "--config", f"{world.config}.old", "mcp")
+
+
+def client_of_a_configuration_in_one_word(world: World) -> None:
+    """The option and its value are one word."""
+    client_entry(world, sys.executable, "-P", "-m", "kb", f"--config={world.config}.old", "mcp")
+
+
+def client_of_a_configuration_in_a_variable(world: World) -> None:
+    """The client sets a variable for kb."""
+    client_entry(world, sys.executable, "-P", "-m", "kb", "mcp")
+    file = world.root / "home" / ".cursor" / "mcp.json"
+    values = json.loads(file.read_text("utf-8"))
+    values["mcpServers"]["kb"]["env"] = {"KB_CONFIG": f"{world.config}.old"}
+    file.write_text(json.dumps(values), "utf-8")
+
+
+def client_of_nothing(world: World) -> None:
+    """An entry without a command."""
+    client_entry(world, "kb")
+    (world.root / "home" / ".cursor" / "mcp.json").write_text('{"mcpServers": {"kb": {"args": ["mcp"]}}}', "utf-8")
+
+
+def client_file_cut(world: World) -> None:
+    """A file with kb in it that was cut off."""
+    client_of_nothing(world)
+    (world.root / "home" / ".cursor" / "mcp.json").write_text('{"mcpServers": {"kb": {"command": "kb"', "utf-8")
 
 
 def client_mended(world: World) -> None:
@@ -977,6 +1025,14 @@ FAULTS: Final[dict[str, Fault]] = {
         "unset KB_CONFIG",
         variable("KB_CONFIG", "/nowhere/config.toml"),
         variable_unset("KB_CONFIG"),
+    ),
+    "folder of an unknown user": Fault(
+        "configuration",
+        "failed",
+        "there is no user",
+        "Correct it",
+        configured(folders__paths=["~nobody-of-this-name/notes"]),
+        configured(),
     ),
     "configuration in UTF-16": Fault(
         "configuration", "failed", "is not UTF-8 text", "Save it as UTF-8", configuration_in_utf16, configured()
@@ -1117,6 +1173,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "vectors copied": Fault("vectors", "warning", "touched by something", "kb index", vectors_copied, index),
     "other generation named": Fault("vectors", "failed", "is missing", "kb rebuild", other_generation_named, rebuild),
     "cache overwritten": Fault("cache", "failed", "damaged", "kb index", cache_overwritten, index),
+    "cache is a folder": Fault("cache", "failed", "is a folder", "kb index", cache_is_a_folder, index),
     "cache removed": Fault("cache", "warning", "there is none", "kb index", cache_removed, index),
     "unfinished files": Fault("leftovers", "warning", "2 unfinished files", "rm -r", unfinished_files, with_fix),
     "damaged set aside": Fault(
@@ -1183,6 +1240,10 @@ FAULTS: Final[dict[str, Fault]] = {
         service_of_a_removed_configuration,
         with_fix,
     ),
+    "service in a removed folder": Fault(
+        "service", "failed", "kb in a folder that", "--install-service", service_in_a_removed_folder, with_fix
+    ),
+    "service edited": Fault("service", "failed", "/gone/python", "--install-service", service_edited, with_fix),
     "service not enabled": Fault("service", "warning", "not enabled", "systemctl --user enable", service_not_enabled),
     "client of a removed program": Fault(
         "clients",
@@ -1199,6 +1260,28 @@ FAULTS: Final[dict[str, Fault]] = {
         "kb mcp install cursor",
         client_of_a_removed_configuration,
         client_mended,
+    ),
+    "client of a configuration in one word": Fault(
+        "clients",
+        "failed",
+        "Cursor starts a configuration",
+        "kb mcp install cursor",
+        client_of_a_configuration_in_one_word,
+        client_mended,
+    ),
+    "client of a configuration in a variable": Fault(
+        "clients",
+        "failed",
+        "Cursor starts a configuration",
+        "kb mcp install cursor",
+        client_of_a_configuration_in_a_variable,
+        client_mended,
+    ),
+    "client of nothing": Fault(
+        "clients", "failed", "starts nothing", "kb mcp install cursor", client_of_nothing, client_mended
+    ),
+    "client file cut": Fault(
+        "clients", "failed", "Cursor needs JSON", "Correct the file", client_file_cut, client_mended
     ),
     "client file invalid": Fault("clients", "warning", "Cursor needs JSON", "Correct the file", client_file_invalid),
     "client without the extra": Fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from kb.cli.command import command
 from kb.cli.options import file_names, json_option
 from kb.cli.output.transfers import restore_text, transfer_object
+from kb.location import expanded
 from kb.system.paths import real_path, with_slashes
 
 if TYPE_CHECKING:
@@ -46,8 +48,8 @@ def restore(session: Session, *, file: str, force: bool, moved: tuple[str, ...],
 
 
 def _folders(session: Session, text: str) -> tuple[str, str]:
-    """The two folders of ``OLD=NEW``. The old one need not exist here, so nothing of it is resolved."""
+    """The two folders of ``OLD=NEW``. The old one need not exist here, so no link in it is resolved."""
     old, equals, new = text.partition("=")
     if not (old and equals and new):
         raise click.BadParameter(f"{text!r}: write OLD=NEW, as in /home/ann/notes=~/notes", param_hint="--folder")
-    return with_slashes(old).rstrip("/") or "/", real_path(str(session.place(new)))
+    return posixpath.normpath(with_slashes(expanded(old))), real_path(str(session.place(new)))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from made_up import acting
 
+from kb.cli.commands.restore import _folders
+from kb.cli.session import Session
 from kb.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -105,3 +107,13 @@ def test_vectors_go_from_one_machine_to_another(command: CommandLine, here: Path
         ("export_vectors", here / "v.kb"),
         ("import_vectors", here / "v.kb"),
     ]
+
+
+@pytest.mark.parametrize(
+    "old", ["/home/ann/notes", "/home/ann/notes//", "/home//ann/./notes", "/home/ann/x/../notes", "~/notes"]
+)
+def test_the_old_folder_may_be_spelled_in_other_ways(old: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backup has it as the configuration resolved it, and no link in it can be followed here."""
+    monkeypatch.setenv("HOME", "/home/ann")
+
+    assert _folders(Session(), f"{old}={here}") == ("/home/ann/notes", str(here))
