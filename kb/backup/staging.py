@@ -25,6 +25,17 @@ def remove_unfinished(store: str) -> None:
             shutil.rmtree(folder)
 
 
+def abandoned_copies(store: Path) -> Iterator[Path]:
+    """The private copies of processes that were killed."""
+    # Every command imports this module, and few write a backup.
+    from kb.system.processes import is_alive
+
+    for path in store.iterdir():
+        found = _COPY.fullmatch(path.name)
+        if found and not is_alive(int(found[1])):
+            yield path
+
+
 @contextmanager
 def private_folder(store: str) -> Iterator[Path]:
     """A folder for a copy of the catalog, on the disk of the store, which is known to have room for text.
@@ -33,17 +44,7 @@ def private_folder(store: str) -> Iterator[Path]:
     """
     writable = os.access(store, os.W_OK)
     if writable:
-        _remove_copies(Path(store))
+        for copy in list(abandoned_copies(Path(store))):
+            shutil.rmtree(copy, ignore_errors=True)
     with TemporaryDirectory(prefix=f"copying-{os.getpid()}-", dir=store if writable else None) as folder:
         yield Path(folder)
-
-
-def _remove_copies(store: Path) -> None:
-    """Remove the copies of processes that were killed."""
-    # Every command imports this module, and few write a backup.
-    from kb.system.processes import is_alive
-
-    for path in store.iterdir():
-        found = _COPY.fullmatch(path.name)
-        if found and not is_alive(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)

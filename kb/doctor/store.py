@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kb.backup.staging import STAGING, abandoned_copies
 from kb.doctor.finding import Fix, Plain, Remedy, Skipped, advice, failed, ok, warning, worst
 from kb.doctor.rights import closed, let_in
 from kb.errors import ConfigError
@@ -45,10 +46,11 @@ def store(case: Case) -> Finding:
         return _absent(case, path)
     if unusable := _unusable(path):
         return unusable
-    if not os.access(path, os.W_OK) or _is_mounted_read_only(path):
+    mounted_read_only = _is_mounted_read_only(path)
+    if mounted_read_only or not os.access(path, os.W_OK):
         return warning(
             "{store} can be read and not written: questions are answered as it stands, and nothing is indexed",
-            Remedy(let_in([str(path)]), after=", or mount its file system for writing"),
+            _mounted_for_writing(path) if mounted_read_only else let_in([str(path)]),
             store=str(path),
         )
     if places := list(_closed(path)):
@@ -87,10 +89,12 @@ def _absent(case: Case, path: Path) -> Finding:
             link=link, store=str(path),
         )  # fmt: skip
     parent = next((one for one in path.parents if one.is_dir()), Path("/"))
-    if not os.access(parent, os.W_OK | os.X_OK) or _is_mounted_read_only(parent):
+    mounted_read_only = _is_mounted_read_only(parent)
+    if mounted_read_only or not os.access(parent, os.W_OK | os.X_OK):
+        command = _mounted_for_writing(parent) if mounted_read_only else shell.let_into_folder(str(parent), "u+rwx")
         return failed(
             "{store} does not exist, and {parent} cannot be written",
-            Remedy(shell.let_into_folder(str(parent), "u+rwx"), after=", or set store.path to another folder"),
+            Remedy(command, after=", or set store.path to another folder"),
             store=str(path), parent=str(parent),
         )  # fmt: skip
     return warning("nothing is indexed yet: {store} does not exist", case.command("index"), store=str(path))
@@ -107,6 +111,12 @@ def _link_to(case: Case) -> str:
 def _is_mounted_read_only(path: Path) -> bool:
     """Whether a folder is on a file system that is mounted read-only."""
     return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & getattr(os, "ST_RDONLY", 1))
+
+
+def _mounted_for_writing(path: Path) -> str:
+    """The command that mounts the file system of a folder for writing."""
+    point = next(one for one in (path, *path.parents) if one.is_mount())
+    return shell.join(["sudo", "mount", "-o", "remount,rw", str(point)])
 
 
 def _filling(path: Path) -> Iterator[tuple[str, object]]:
@@ -184,15 +194,18 @@ def leftovers(case: Case) -> Finding:
 
 
 def _left(case: Case) -> Iterator[Path]:
-    """The drafts of kb's own small files, and generations of the index that were never put to use."""
+    """What processes that died left: drafts of small files, generations that were never used, copies of the catalog."""
     current = Generations(case.store).current()
     for path in sorted(Path(case.store).iterdir()):
         about = path.lstat()
         if _DRAFT.fullmatch(path.name) and stat.S_ISREG(about.st_mode):
             if case.now() - about.st_mtime > _DRAFT_SECONDS:
                 yield path
-        elif current and path.name != current and GENERATION.fullmatch(path.name) and stat.S_ISDIR(about.st_mode):
-            yield path
+        elif stat.S_ISDIR(about.st_mode):
+            unused = current and path.name != current and GENERATION.fullmatch(path.name)
+            if unused or path.name == STAGING:
+                yield path
+    yield from sorted(abandoned_copies(Path(case.store)))
 
 
 def _remove(case: Case, left: list[Path]) -> None:

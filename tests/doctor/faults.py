@@ -183,6 +183,17 @@ def store_leads_nowhere(world: World) -> None:
     world.store.symlink_to(world.root / "mnt" / "store")
 
 
+def mounted_read_only(world: World) -> None:
+    """A file system that went read-only, as after an error of the disk."""
+    world.monkeypatch.setattr("kb.doctor.store._is_mounted_read_only", lambda _path: True)
+
+
+def absent_on_read_only(world: World) -> None:
+    """The same, before the first run."""
+    shutil.rmtree(world.store)
+    mounted_read_only(world)
+
+
 def store_drive_back(world: World) -> None:
     """The drive is mounted again."""
     (world.root / "mnt").mkdir()
@@ -329,6 +340,8 @@ def record_removed(world: World) -> None:
 def unfinished_files(world: World) -> None:
     """Unfinished files."""
     (world.store / "generation-0099").mkdir()
+    (world.store / "restoring").mkdir()
+    (world.store / f"copying-{10**20}-x").mkdir()
     draft = world.store / "catalog.left.new"
     draft.write_text("[]", "utf-8")
     os.utime(draft, (0, 0))
@@ -1070,6 +1083,12 @@ FAULTS: Final[dict[str, Fault]] = {
     "store leads nowhere": Fault(
         "store", "failed", "which does not exist", "mkdir -p", store_leads_nowhere, store_drive_back
     ),
+    "store mounted read-only": Fault(
+        "store", "warning", "not written", "sudo mount -o remount,rw /", mounted_read_only
+    ),
+    "store absent and read-only": Fault(
+        "store", "failed", "cannot be written", "sudo mount -o remount,rw /", absent_on_read_only
+    ),
     "store closed": Fault(
         "store",
         "failed",
@@ -1175,7 +1194,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "cache overwritten": Fault("cache", "failed", "damaged", "kb index", cache_overwritten, index),
     "cache is a folder": Fault("cache", "failed", "is a folder", "kb index", cache_is_a_folder, index),
     "cache removed": Fault("cache", "warning", "there is none", "kb index", cache_removed, index),
-    "unfinished files": Fault("leftovers", "warning", "2 unfinished files", "rm -r", unfinished_files, with_fix),
+    "unfinished files": Fault("leftovers", "warning", "4 unfinished files", "rm -r", unfinished_files, with_fix),
     "damaged set aside": Fault(
         "leftovers", "warning", "damaged parts that a repair set aside: 1", "kb rebuild", damaged_set_aside, rebuild
     ),
