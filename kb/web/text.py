@@ -45,6 +45,7 @@ TEXT: Final[Mapping[str, str]] = {
     "until": "Until",
     "apply": "Apply",
     "more_values": "more",
+    "file_unit": "file",
     "files_unit": "files",
     "within_clear": "Search all files",
     "start_title": "What are you looking for?",

@@ -61,6 +61,8 @@ def test_facets_count_files(browser: Browser) -> None:
 
     assert re.search(r'href="/\?q=restic&amp;tag=tools"[^>]*>.*?tools</span> <span class="count">2<', text)
     assert re.search(r'href="/\?q=restic&amp;path=/code/".*?code</span> <span class="count">1<', text)
+    assert re.search(r'code</span> <span class="count">1<span class="unseen"> file<', text)
+    assert re.search(r'tools</span> <span class="count">2<span class="unseen"> files<', text)
     assert re.search(r"type=markdown.*?markdown</span>", text)
     assert re.search(r"since=2024-01-01&amp;until=2024-12-31.*?2024", text)
     assert re.search(r"lang=de.*?de</span>", text)
