@@ -51,6 +51,28 @@ def named(page: bytes) -> str:
     return "utf-8" if label.lower().startswith("utf-16") else label
 
 
+# Encodings of one script each, as editors, compilers and parsers are told them at the top or the end of a text.
+_TOLD: Final = re.compile(
+    rb"(?:coding|fenc|charset)[ \t]*[:=]?[ \t]*[\"']?([A-Za-z][\w.-]{2,30})"
+    rb"|\\(?:usepackage|inputencoding)(?:\[([A-Za-z][\w.-]{2,30})\])?\{(?:inputenc|([A-Za-z][\w.-]{2,30}))\}",
+    re.IGNORECASE,
+)
+_LATEX_NAMES: Final = {"ansinew": "cp1252", "applemac": "mac_roman", "macce": "mac_latin2"}
+_LEGACY: Final = re.compile(r"(?:cp\d|iso8859|koi8|mac-|gb|big5|euc_|shift_jis|johab)")
+_TOP, _END = 1_000, 300
+
+
+def told(data: bytes) -> str:
+    """Return the legacy encoding that a text names for the programs that read it; empty if it names none that fits."""
+    for found in (*_TOLD.finditer(data[:_TOP]), *_TOLD.finditer(data[_TOP:][-_END:])):
+        label = next(filter(None, found.groups())).decode().lower()
+        encoding = _meant(_LATEX_NAMES.get(label, label))
+        # A text may as well speak of the encoding of another one.
+        if _LEGACY.match(encoding) and legacy.makes_sense(data, encoding):
+            return encoding
+    return ""
+
+
 def decoded(data: bytes, label: str) -> str:
     """Decode bytes in a declared encoding, which may be empty, unknown or wrong.
 

@@ -1,7 +1,8 @@
 """Decodes text of unknown encoding, and tells text from binary data.
 
-The encoding is that of a byte order mark, else UTF-16 or UTF-32 if the zero bytes fit, else UTF-8 if valid, else a
-legacy encoding. If none fits, the text is UTF-8 with invalid bytes replaced and counted.
+The encoding is that of a byte order mark, else UTF-16 or UTF-32 if the zero bytes fit, else UTF-8 if valid, else the
+legacy encoding that the text names, else a likely one. If none fits, the text is UTF-8 with invalid bytes replaced and
+counted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from kb.formats.charset import told
 from kb.formats.legacy import decodes, legacy_encoding
 
 # UTF-32 comes first: its little-endian mark begins with that of UTF-16.
@@ -70,7 +72,7 @@ def decode(data: bytes) -> Decoded:
         return Decoded(_lines(data.decode("utf-8")), "utf-8", 0)
     except UnicodeDecodeError:
         # If most of it is UTF-8, a few bytes are damaged.
-        return _decoded(data, "utf-8" if _mostly_utf8(data) else legacy_encoding(data) or "utf-8")
+        return _decoded(data, "utf-8" if _mostly_utf8(data) else told(data) or legacy_encoding(data) or "utf-8")
 
 
 def is_binary(data: bytes) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from kb.errors import DocumentError
-from kb.formats import legacy
+from kb.formats import charset
 from kb.formats import text as plain
 from kb.formats.builder import Unreadable
 from kb.formats.decode import ESCAPES
@@ -68,7 +68,7 @@ def prepare() -> None:
     formats = {f"x{one.suffixes[0]}": one.sample for one in REGISTRY.rows if one.how in {"text", "document"}}
     for path, text in (formats | _SAMPLES).items():
         plain.extract(path, text.encode())
-    legacy.prepare()
+    charset.prepare()
     wide = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
     for encoding in (*ESCAPES, *wide, "utf-8-sig", "latin-1", "ascii"):
         codecs.lookup(encoding)

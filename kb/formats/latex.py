@@ -64,10 +64,12 @@ _LETTERS: Final = {
 }
 _NAMED: Final = "|".join(sorted((name for name in _LETTERS if name != "-"), key=len, reverse=True))
 _LETTER: Final = r"(?:[A-Za-z]|\\[ij](?![A-Za-z])[ \t]*)"
+# A letter with an accent may have another one, as in Vietnamese.
+_BRACED: Final = rf"(?:{_LETTER}|\\(?:[`'^~=.\"](?:[A-Za-z]|\{{[A-Za-z]\}})|[uvHcdkbr]\{{[A-Za-z]\}}))"
 # A command of one letter must be separated from its argument, and swallows the space after it.
 _ACCENT: Final = (
     rf"\\(?P<mark>[`'^~=.\"]|[uvHcdkbr](?=[ \t]*\{{|[ \t]+[A-Za-z]|[ \t]*\\[ij](?![A-Za-z])))[ \t]*"
-    rf"(?:\{{[ \t]*(?P<braced>{_LETTER})[ \t]*(?:\{{\}})?\}}|(?P<bare>{_LETTER}))"
+    rf"(?:\{{[ \t]*(?P<braced>{_BRACED})[ \t]*(?:\{{\}})?\}}|(?P<bare>{_LETTER}))"
 )
 _SYMBOL: Final = rf"\\(?P<name>{_NAMED})(?![A-Za-z])(?:\{{\}}|[ \t]+)?|\\(?P<break>-)"
 _ACCENTED: Final = re.compile(
@@ -81,6 +83,7 @@ _PROTECTED: Final = re.compile(
 
 _ACCENT_COMMAND: Final = re.compile(r"\\[A-Za-z]+\*?\Z")
 _LONGEST_ACCENT: Final = 40
+_DOTLESS: Final = len(r"\i")
 
 
 def find_accents(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
@@ -102,7 +105,8 @@ def find_accents(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
         if mark:
             letter = found["braced"] or found["bare"] or found["b"] or found["l"]
             # An accent replaces the dot of i and j.
-            plain = letter.strip().removeprefix("\\")
+            plain = letter.strip()
+            plain = decode_accents(plain) if len(plain) > _DOTLESS else plain.removeprefix("\\")
             yield first, last, unicodedata.normalize("NFC", plain + _MARKS[mark])
         elif name := found["name"] or found["break"] or found["n"]:
             yield first, last, _LETTERS[name]

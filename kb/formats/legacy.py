@@ -65,6 +65,7 @@ _PRIVATE_WEIGHT: Final = 3
 _SAMPLE: Final = 1 << 12
 # In characters: how many of them are looked at for what makes no sense.
 _LOOKED_AT: Final = 1 << 9
+_MOST_ODD: Final = 0.5
 
 
 def prepare() -> None:
@@ -208,6 +209,14 @@ def _script(character: str) -> str:
     if unicodedata.category(character)[0] in "ZPM" or unicodedata.east_asian_width(character) in "WF":
         return ""
     return unicodedata.name(character, "").partition(" ")[0] if character.isalpha() else "SYMBOL"
+
+
+def makes_sense(data: bytes, encoding: str) -> bool:
+    """Whether a text is valid in an encoding that contains ASCII, and few of the other characters are odd."""
+    if not decodes(data, encoding) or b"Az0".decode(encoding) != "Az0":
+        return False
+    text = _sample(data).decode(encoding, "replace")[:_LOOKED_AT]
+    return _oddity(text) < _MOST_ODD * len(_NOT_ASCII.findall(text))
 
 
 def _sample(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal
 
 from kb.formats.escapes import markdown_escapes
-from kb.formats.markup import Outline, in_order, one_line, rst_columns
+from kb.formats.markup import Outline, drawn_columns, in_order, one_line, rst_columns
 from kb.records import Block, Heading, LineContext, Link, Name
 
 if TYPE_CHECKING:
@@ -427,7 +427,13 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
         names=(*inline.names, *_heading_ids(tokens, first_line)),
         noise=tuple(inline.noise),
         substitutions=tuple(sorted((*ruby_substitutions(text, blocks), *_escapes(text, lines, blocks, first_line)))),
-        context=in_order([*_context(tokens, lines, first_line), *_grid_columns(lines, first_line, blocks)]),
+        context=in_order(
+            [
+                *_context(tokens, lines, first_line),
+                *_grid_columns(lines, first_line, blocks),
+                *_drawn_columns(lines, first_line, blocks),
+            ]
+        ),
     )
 
 
@@ -539,6 +545,12 @@ def _grid_columns(lines: Sequence[str], first_line: int, blocks: Sequence[Block]
         # Other tables of reStructuredText are none of Markdown.
         if lines[one.first_line - 3].startswith("+-"):
             yield replace(one, text=one_line(one.text))
+
+
+def _drawn_columns(lines: Sequence[str], first_line: int, blocks: Sequence[Block]) -> Iterator[LineContext]:
+    """Yield the names of the columns of tables that are no markup: those of Pandoc, and output of databases in code."""
+    tables = {line - 1 for one in blocks if one.kind == "table" for line in range(one.first_line, one.last_line + 1)}
+    yield from drawn_columns(lines, first_line - 1, tables)
 
 
 def _table_end(html: str, start: int) -> int:

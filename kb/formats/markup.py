@@ -86,6 +86,66 @@ def _values(line: str, separator: str = ",") -> list[str]:
         return [line]
 
 
+# --- Tables drawn in plain text -----------------------------------------------------------------------------------
+
+# The rule below the names of the columns, as databases, Pandoc and other programs draw it: strokes of two or more
+# columns, between bars or blanks.
+_DRAWN_RULE: Final = re.compile(
+    r"\s*[+|├╞╠┣]?[-=─═━:]{2,}(?:(?:[+|┼╪╬╋]| +)[-=─═━:]{2,})+[+|┤╡╣┫]?\s*|\s*[|├╞╠┣][-=─═━:]{2,}[|┤╡╣┫]\s*"
+)
+_DRAWN: Final = re.compile(r"[\s+|:=\u2500-\u257f-]*")
+_DRAWN_COLUMN: Final = re.compile("[-=─═━:]{2,}")
+_BARS: Final = re.compile("[|│║┃]")
+_DRAWN_END: Final = re.compile(r"\s*(?:```|~~~|#{1,6} )")
+_NUMBER: Final = re.compile(r"\s*[-+]?\d[\d.,]*%?\s*")
+_FEWEST_DRAWN: Final = 2
+_MOST_NAMES: Final = 3
+
+
+def drawn_columns(lines: Sequence[str], start: int, tables: Container[int]) -> Iterator[LineContext]:
+    """Yield the names of the columns of drawn tables as context of their rows.
+
+    The rows end at a blank line, a rule, the end of code, a heading, or a line without bars where the names have some.
+
+    Args:
+        lines: All lines of a text.
+        start: The line to begin with, counting from 0.
+        tables: The lines that are known to be tables, counting from 0.
+    """
+    for at in range(start + 1, len(lines) - 1):
+        if at in tables or _DRAWN.fullmatch(lines[at - 1]) or not _DRAWN_RULE.fullmatch(lines[at]):
+            continue
+        barred = _BARS.search(lines[at - 1]) is not None
+        end = at
+        while end + 1 < len(lines) and _is_drawn_row(lines[end + 1], barred=barred):
+            end += 1
+        rows = list(_drawn_names(lines, at, start)) if end - at >= _FEWEST_DRAWN else []
+        # Without names, the first row is one like the others.
+        if any(_NUMBER.fullmatch(cell) for row in rows for cell in row):
+            continue
+        if context := _header_context(rows, at + 2, end + 1):
+            yield replace(context, text=one_line(context.text))
+
+
+def _is_drawn_row(line: str, *, barred: bool) -> bool:
+    return not (_DRAWN.fullmatch(line) or _DRAWN_END.match(line) or (barred and not _BARS.search(line)))
+
+
+def _drawn_names(lines: Sequence[str], rule: int, start: int) -> Iterator[list[str]]:
+    """Yield the lines of names above a rule, divided into cells: several if another rule is above them."""
+    if not _BARS.search(lines[rule - 1]):
+        begins = [one.start() for one in _DRAWN_COLUMN.finditer(lines[rule])]
+        yield [lines[rule - 1][low:high] for low, high in zip([0, *begins[1:]], [*begins[1:], None], strict=True)]
+        return
+    tops = range(rule - 2, max(start, rule - 2 - _MOST_NAMES) - 1, -1)
+    top = next((at for at in tops if not _BARS.search(lines[at]) or _DRAWN.fullmatch(lines[at])), rule - 2)
+    first = top + 1 if top >= start and _DRAWN_RULE.fullmatch(lines[top].translate(_CORNERS)) else rule - 1
+    yield from (_BARS.split(line) for line in lines[first:rule])
+
+
+_CORNERS: Final = str.maketrans("┌┬┐╔╦╗┏┳┓╭╮", "├┼┤╠╬╣┣╋┫├┤")
+
+
 # --- reStructuredText ---------------------------------------------------------------------------------------------
 
 _GRID_RULE: Final = re.compile(r"\s*\+(?:[-=]+\+)+\s*")
@@ -286,8 +346,11 @@ _ITEM: Final = re.compile(r"(\s*)[-+*\u2022\u2023\u25e6]\s+(?:\[[ xX]\]\s+)?(\S.
 
 
 def parse_text(text: str, first_line: int = 1) -> Outline:
-    """Read the lists of a plain text: an item is the context of those that are indented deeper below it."""
-    return Outline(context=in_order(parents_of_items(text.split("\n"), first_line - 1, (), _ITEM)))
+    """Read the lists and drawn tables of a plain text: an item is the context of those indented deeper below it."""
+    lines = text.split("\n")
+    columns = list(drawn_columns(lines, first_line - 1, ()))
+    tables = {number for one in columns for number in range(one.first_line - 1, one.last_line)}
+    return Outline(context=in_order([*columns, *parents_of_items(lines, first_line - 1, tables, _ITEM)]))
 
 
 # --- reStructuredText ---------------------------------------------------------------------------------------------
@@ -297,6 +360,29 @@ _RST_ITEM: Final = re.compile(r"(\s*)(?:[-+*\u2022]|(?:\d{1,9}|#)[.)]|\(\d{1,9}\
 _ADORNMENT: Final = re.compile(r"([!-/:-@\[-`{-~])\1*\s*")
 _RST_CODE: Final = re.compile(r"(\s*)\.\.\s+(?:code|code-block|sourcecode|parsed-literal)::")
 _RST_COMMENT: Final = re.compile(r"\s*\.\.(\s|$)")
+
+
+_RST_FIELD: Final = re.compile(r":(?P<name>[\w-]+):\s+(?P<value>\S.*)")
+_RST_TAGS: Final = ("tags", "keywords", "category")
+
+
+def _rst_facts(lines: Sequence[str], start: int, headings: Sequence[Heading]) -> Outline:
+    """Return author, date and tags in the fields at the top of a text or below its title."""
+    begin = next((at for at in range(start, len(lines)) if lines[at].strip()), len(lines))
+    if headings and headings[0].first_line == begin + 1:
+        begin = next((at for at in range(headings[0].last_line, len(lines)) if lines[at].strip()), len(lines))
+    fields: dict[str, str] = {}
+    for one in takewhile(str.strip, lines[begin:]):
+        if found := _RST_FIELD.fullmatch(one.rstrip()):
+            fields.setdefault(found["name"].lower(), found["value"])
+        elif not fields or not one[0].isspace():
+            break
+    tags = [tag.strip() for name in _RST_TAGS for tag in re.split("[,;]", fields.get(name, ""))]
+    return Outline(
+        author=fields.get("author") or ", ".join(part.strip() for part in fields.get("authors", "").split(";")),
+        date=fields.get("date", ""),
+        tags=tuple(dict.fromkeys(filter(None, tags))),
+    )
 
 
 def parse_rst(text: str, first_line: int = 1) -> Outline:
@@ -319,7 +405,8 @@ def parse_rst(text: str, first_line: int = 1) -> Outline:
     columns = [replace(one, text=one_line(one.text)) for one in rst_columns(lines, first_line - 1, literal)]
     tables = {number for one in columns for number in range(one.first_line - 2, one.last_line)}
     parents = parents_of_items(lines, first_line - 1, literal | tables, _RST_ITEM)
-    return Outline(
+    return replace(
+        _rst_facts(lines, first_line - 1, headings),
         headings=tuple(headings),
         blocks=code,
         substitutions=tuple(by_line(lines, first_line - 1, literal, rst_escapes)),

@@ -68,7 +68,7 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
     day = iso_date(about.created_at)
     builder.set_properties(title, ", ".join(about.authors or ()), day)
     nodes = found.document.nodes if found.document else ()
-    pieces = [_Piece(node, json.loads(str(node.content))) for node in nodes]
+    pieces = list(_pieces(nodes))
     body = _Body(builder)
     if suffix == ".msg":
         builder.add_place("mail: " + ", ".join(filter(None, (about.subject or "no subject", day))), reset_headings=True)
@@ -82,10 +82,11 @@ def extract(name: str, data: bytes, builder: TextBuilder, limits: Limits) -> Non
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A node of xberg's document tree, with its content."""
+    """A node of xberg's document tree, with its content, and in how many lists it is."""
 
     node: DocumentNode
     content: dict[str, Any]
+    depth: int
 
     @property
     def kind(self) -> str:
@@ -101,6 +102,15 @@ class _Piece:
     def repeated(self) -> bool:
         """Whether it is repeated on every page: a header or footer."""
         return str(self.node.content_layer) in {"header", "footer"}
+
+
+def _pieces(nodes: Sequence[DocumentNode]) -> Iterator[_Piece]:
+    depths: list[int] = []
+    for node in nodes:
+        above = depths[node.parent] if node.parent is not None and node.parent < len(depths) else 0
+        piece = _Piece(node, json.loads(str(node.content)), above)
+        depths.append(above + (piece.kind == "list"))
+        yield piece
 
 
 def _tree(suffix: str, data: bytes, name: str, memory: int) -> ExtractedDocument:
@@ -142,12 +152,22 @@ class _Body:
 
     def __init__(self, builder: TextBuilder) -> None:
         self._builder = builder
-        self._items: list[str] = []
+        # How deep each item of the open list is nested, and its text.
+        self._items: list[tuple[int, str]] = []
 
     def end(self) -> None:
-        """End the open list, if there is one."""
+        """End the open list, if there is one. An item is the context of those nested in it."""
         items, self._items = self._items, []
-        self._builder.add_text("\n".join(items))
+        first = self._builder.next_line
+        self._builder.add_text("\n".join(text for _, text in items))
+        open_: list[tuple[int, int, str]] = []
+        for depth, text in (*items, (0, "")):
+            while open_ and open_[-1][0] >= depth:
+                _, begun, parent = open_.pop()
+                if begun < first:
+                    self._builder.add_context(begun, first - 1, parent)
+            first += text.count("\n") + 1
+            open_.append((depth, first, text.partition("\n")[0].removeprefix("- ")))
 
     def whole(self, pieces: Sequence[_Piece]) -> None:
         """Add pieces in order; headers and footers, once and at the end."""
@@ -203,10 +223,11 @@ class _Body:
 
     def _put(self, piece: _Piece) -> None:
         """Add a piece."""
-        if piece.repeated or piece.kind == "slide":
+        # A list in a list is part of it.
+        if piece.repeated or piece.kind == "slide" or (piece.kind == "list" and piece.depth):
             return
         if piece.kind == "list_item":
-            self._items += [f"- {piece.text}"] if piece.text else []
+            self._items += [(piece.depth, f"- {piece.text}")] if piece.text else []
             return
         self.end()
         match piece.kind:

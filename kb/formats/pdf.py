@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _MOST: Final = 2_000
 _LONGEST: Final = 1 << 20
+_MOST_OPTIONS: Final = 500
 # Values of a checkbox that is not ticked, and of a list without a choice.
 _UNSET: Final = frozenset({"", "off"})
 
@@ -82,7 +83,12 @@ def _value(document: PdfDocument, annotation: object) -> str:
         form, annotation
     ):
         return ""
+    flags = pdfium.FPDFAnnot_GetFormFieldFlags(form, annotation)
+    if kind == pdfium.FPDF_FORMFIELD_TEXTFIELD and flags & pdfium.FPDF_FORMFLAG_TEXT_PASSWORD:
+        return ""
     value = clean(_field(pdfium.FPDFAnnot_GetFormFieldValue, form, annotation)).strip()
+    if kind in {pdfium.FPDF_FORMFIELD_COMBOBOX, pdfium.FPDF_FORMFIELD_LISTBOX}:
+        value = ", ".join(_chosen(form, annotation)) or value
     # The alternate name is meant for people.
     name = line(_field(pdfium.FPDFAnnot_GetFormFieldAlternateName, form, annotation)) or line(
         _field(pdfium.FPDFAnnot_GetFormFieldName, form, annotation)
@@ -90,6 +96,20 @@ def _value(document: PdfDocument, annotation: object) -> str:
     if value.lower() in _UNSET:
         return ""
     return f"{name}: {value}" if name else value
+
+
+def _chosen(form: object, annotation: object) -> Iterator[str]:
+    """Yield what is chosen of a list, as it is shown; the value may be a number for programs."""
+    import pypdfium2.raw as pdfium
+
+    for at in range(min(pdfium.FPDFAnnot_GetOptionCount(form, annotation), _MOST_OPTIONS)):
+        if pdfium.FPDFAnnot_IsOptionSelected(form, annotation, at):
+
+            def read(buffer: object, size: int, at: int = at) -> int:
+                return int(pdfium.FPDFAnnot_GetOptionLabel(form, annotation, at, buffer, size))
+
+            if label := line(_annotation_text(read)):
+                yield label
 
 
 def _string(annotation: object, key: bytes) -> str:

@@ -360,7 +360,8 @@ _C: Final = "function_definition type_definition enum_specifier preproc_function
 
 _TEXT: Final = _text(
     "text", ".txt .text", "plain text", "paragraphs; each passage of a nested list is embedded with its parents; "
-    "tables with tabs as `.tsv`", reader="kb.formats.csv_tables:parse_plain", front_matter=True, sample="- x\n  - y\n",
+    "tables with tabs as `.tsv`, drawn ones with the column names",
+    reader="kb.formats.csv_tables:parse_plain", front_matter=True, sample="- x\n  - y\n",
 )  # fmt: skip
 
 # In the order in which --type names its types.
@@ -377,8 +378,8 @@ _PLAIN: Final = (
     ),
     _text(
         "rst", ".rst .rest", "reStructuredText",
-        "headings, literal blocks; each passage of a table is embedded with the column names, of a list with its "
-        "parents",
+        "headings, literal blocks, author, date and tags; each passage of a table is embedded with the column names, "
+        "of a list with its parents",
         reader="kb.formats.markup:parse_rst", anchors=True, sample="x\n=\n\n::\n\n  y\n",
     ),
     _text(
@@ -525,7 +526,7 @@ _DATA: Final = (
         sample="1\n00:00:00,000 --> 00:00:01,000\nx\n",
     ),
     _text(
-        "latex", ".tex .ltx", "LaTeX",
+        "latex", ".tex .ltx .bbl", "LaTeX",
         "sections, title, author, date; comments are not embedded; each passage of a table is embedded with the column "
         "names, of a list with its parents",
         reader="kb.formats.latex:parse_latex", sample="\\section{x}\ny % z\n",

@@ -43,6 +43,8 @@ def split(path: str, text: str) -> tuple[Passage, ...]:
         (r"Erd\H{o}s {\v S}koda Dvo\v{r}\'ak", "Erd\u0151s \u0160koda Dvo\u0159\u00e1k"),
         (r"\L{}\'od\'z, {\L}ód\'z", "\u0141\u00f3d\u017a, \u0141\u00f3d\u017a"),
         (r"{\O}rsted, S\o ren, \AA rhus, \th or, c\oe ur", "\u00d8rsted, S\u00f8ren, \u00c5rhus, \u00feor, c\u0153ur"),
+        (r"Nguy{\~{\^e}}n, Tr\'{\^a}n, H\`{\^{o}}, S\.{\d{s}}", "Nguy\u1ec5n, Tr\u1ea5n, H\u1ed3, S\u1e69"),
+        (r"\'{\^x}", "x\u0302\u0301"),
         (r"M\"udigkeits\-problem", "M\u00fcdigkeitsproblem"),
         (r"\textbf{\"A}rger", "\\textbf{\u00c4}rger"),
         (r"\cite{a} \section{x} \\'a \over \dots \bar \o", "\\cite{a} \\section{x} \\\\'a \\over \\dots \\bar \u00f8"),

@@ -350,3 +350,34 @@ def test_few_words_identify_encoding(text: str, encoding: str) -> None:
 
     assert decode(data).text == text
     assert not is_binary(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("# -*- coding: iso-8859-2 -*-\n# Żaba\n", "iso8859-2"),
+        ("Žluť\n\nvim: set fileencoding=cp1250 :\n", "cp1250"),
+        ("Žluť\n" + "plain\n" * 400 + "vim: fenc=cp1250\n", "cp1250"),
+        (
+            'msgid ""\nmsgstr "Content-Type: text/plain; charset=ISO-8859-2\\n"\n\nmsgid "Hare"\nmsgstr "Zając"\n',
+            "iso8859-2",
+        ),
+        ("\\usepackage[latin2]{inputenc}\nŻaba.\n", "iso8859-2"),
+        ("\\inputencoding{cp1251}\nЁж\n", "cp1251"),
+        ("\\usepackage[ansinew]{inputenc}\nŠ\n", "cp1252"),
+        ("% !TEX encoding = ISO-8859-2\nŻaba.\n", "iso8859-2"),
+        ('@charset "iso-8859-2";\n/* łoś */\n', "iso8859-2"),
+        ('<?xml version="1.0" encoding="windows-1251"?><r>Ёж</r>', "cp1251"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?><r>“Köln”</r>', "cp1252"),
+        # Texts that only speak of one, or name one that does not fit.
+        ("The charset of the old files was koi8-r. Grüße aus Köln und Größe.\n", "cp1252"),
+        ("Set charset=koi8-r: Grüße aus Köln und Größe.\n", "cp1252"),
+        ("encoding=cp037: Grüße aus Köln und Größe.\n", "cp1252"),
+        ("coding: hex, charset used. Grüße aus Köln und Größe.\n", "cp1252"),
+        ("charset=utf-8, Grüße aus Köln und Größe.\n", "cp1252"),
+        ("# coding: koi8-r\nprint('Grüße')\n", "utf-8"),
+    ],
+)
+def test_encoding_that_a_text_names(text: str, encoding: str) -> None:
+    """For editors, compilers and parsers; what the bytes say comes first."""
+    assert decode(text.encode(encoding)).text == text

@@ -91,6 +91,28 @@ def test_asciidoc_header(header: str, author: str, date: str, tags: tuple[str, .
     assert not parse_asciidoc(f"Text.\n{header}\n").author
 
 
+@pytest.mark.parametrize(
+    ("text", "author", "date", "tags"),
+    [
+        (
+            "Title\n=====\n\n:Author: Ada\n:Date: 2025-03-04\n:Tags: wool, hay\n\nText",
+            "Ada",
+            "2025-03-04",
+            ("wool", "hay"),
+        ),
+        ("Title\n#####\n:date: 4 March 2025\n:category: farm\n:keywords: a; b", "", "4 March 2025", ("a", "b", "farm")),
+        (":Authors: Ada; Bo\n:Abstract: long\n  and longer\n:Date: 2025-03-04\n", "Ada, Bo", "2025-03-04", ()),
+        ("Title\n=====\n\nText\n\n:Date: 2025-03-04\n", "", "", ()),
+        ("Title\n=====\n\nText\n:Date: 2025-03-04\n", "", "", ()),
+    ],
+)
+def test_restructuredtext_fields(text: str, author: str, date: str, tags: tuple[str, ...]) -> None:
+    """Author, date and tags are those at the top or right below the title."""
+    outline = parse_rst(text)
+
+    assert (outline.author, outline.date, outline.tags) == (author, date, tags)
+
+
 def test_one_line_is_short_and_printable() -> None:
     """Line ends, controls and lone surrogates become spaces; a runaway text is cut."""
     assert one_line(" a\x1b\tb\n\ud800c ") == "a b c"

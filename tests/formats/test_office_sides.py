@@ -333,3 +333,19 @@ def test_hidden_and_moved_text() -> None:
     )
 
     assert said == ["shown", "moved", "Head", "Foot"]
+
+
+@pytest.mark.skipif(not installed("xberg"), reason="the extra 'documents' is not installed")
+def test_items_are_context_of_items_nested_in_them() -> None:
+    """The items of a list stand together, those of another list below it apart."""
+    item = "<text:list-item><text:p>{}</text:p>{}</text:list-item>".format
+    list_of = "<text:list>{}</text:list>".format
+    roof = item("Roof", list_of(item("slate", "") + item("batten", "")))
+    body = list_of(item("Barn", list_of(roof)) + item("Mill", ""))
+    data = made.opendocument("text", body + "<text:p>Between.</text:p>" + list_of(item("Weir", "")))
+    builder = TextBuilder(10_000)
+    _prepared().extract("x.odt", data, builder, Limits())
+    found = builder.build()
+
+    assert found.text == "- Barn\n- Roof\n- slate\n- batten\n- Mill\n\nBetween.\n\n- Weir\n"
+    assert found.context == [(2, 4, "Barn"), (3, 4, "Roof")]

@@ -145,7 +145,7 @@ def test_words_divided_between_pages(first: list[str], second: list[str], said: 
 
 @needs_pdfium
 def test_forms_and_notes() -> None:
-    """Values with the names of their fields, free text, notes and comments are text of their page; hidden ones are not."""
+    """Values with the names of their fields, free text, notes and comments are text of their page; hidden ones and passwords are not."""
     box = "/Rect[60 600 300 620]"
     found = extracted(
         pdf(
@@ -155,6 +155,10 @@ def test_forms_and_notes() -> None:
             f"<</Type/Annot/Subtype/Highlight/Contents(the sturgeon argument)/QuadPoints[60 620 300 620 60 600 300 600]{box}>>",
             f"<</Type/Annot/Subtype/FreeText/Contents(heron colony)/DA(/F 11 Tf){box}>>",
             f"<</Type/Annot/Subtype/Text/Contents(a secret)/F 2{box}>>",
+            f"<</Type/Annot/Subtype/Widget/FT/Ch/T(damage)/Ff 131072/Opt[[(1)(Hail)][(2)(Flood)]]/V(1){box}>>",
+            f"<</Type/Annot/Subtype/Widget/FT/Ch/T(crops)/Ff 2097152/Opt[(Oats)(Rye)(Beans)]/V[(Oats)(Beans)]{box}>>",
+            f"<</Type/Annot/Subtype/Widget/FT/Ch/T(other)/Ff 393216/Opt[(Oats)]/V(Spelt){box}>>",
+            f"<</Type/Annot/Subtype/Widget/FT/Tx/T(code)/Ff 8192/V(opensesame){box}>>",
         )
     )
 
@@ -163,6 +167,9 @@ def test_forms_and_notes() -> None:
         "name: Wilhelmina",
         "the sturgeon argument",
         "heron colony",
+        "damage: Hail",
+        "crops: Oats, Beans",
+        "other: Spelt",
         "Silt.",
     ]
     assert [place[1] for place in found.places] == ["p. 1", "p. 2"]

@@ -6,6 +6,7 @@ import pytest
 
 from kb.chunking.split import Chunker
 from kb.formats.text import extract
+from kb.records import LineContext
 from kb.testing import FakeTokens
 
 NAMES = "Bird | Wing span | Nest"
@@ -57,7 +58,25 @@ def marked_up(head: str) -> str:
     return f"<table>\n{head}{lines}</table>\n"
 
 
+def drawn(bars: str, rule: str, edge: str = "") -> str:
+    """A table as a database prints it: its bars, the rule below the names, and the rule around it."""
+    rows = [("Bird", "Wing span", "Nest"), *ROWS]
+    lines = [bars.format(a, b, c).rstrip() for a, b, c in rows]
+    return "\n".join(filter(None, (edge, lines[0], rule, *lines[1:], edge))) + "\n"
+
+
+BOXES = "\u251c" + "\u253c".join(["\u2500" * 18, "\u2500" * 11, "\u2500" * 16]) + "\u2524"
+MYSQL = f"+-{'-' * 16}-+-{'-' * 9}-+-{'-' * 14}-+"
+PIPED = "| {:16} | {:9} | {:14} |"
 TABLES = {
+    "mysql.txt": drawn(PIPED, MYSQL, MYSQL),
+    "postgres.txt": drawn(" {:16} | {:9} | {:14}", f"-{'-' * 16}-+-{'-' * 9}-+-{'-' * 14}-"),
+    "boxes.txt": drawn(PIPED.replace("|", "\u2502"), BOXES),
+    "columns.txt": drawn("{:18}{:11}{}", f"{'-' * 16}  {'-' * 9}  {'-' * 14}"),
+    "equals.text": drawn("  {:18}{:11}{}", f"  {'=' * 16}  {'=' * 9}  {'=' * 14}"),
+    "pipes.txt": drawn(PIPED, "|---|:---:|---:|"),
+    "pandoc.md": drawn("  {:18}{:11}{}", f"  {'-' * 16}  {'-' * 9}  {'-' * 14}"),
+    "code.md": f"```\n{drawn(PIPED, MYSQL, MYSQL)}```\n",
     "grid.rst": grid(),
     "simple.rst": simple(),
     "list.rst": listed(),
@@ -95,6 +114,17 @@ def test_header_row_is_context_of_table(name: str) -> None:
     assert "Below" not in "\n".join(lines[context.first_line - 1 : context.last_line])
 
 
+def test_drawn_tables_end() -> None:
+    """At the end of code, a heading, a line without bars; names may have several lines below a rule."""
+    code = "```\ncolor  sum\n-----  ---\nblue   67\nred    135\n```\n## Next\nText\n"
+    boxes = "┌────┬────┐\n│ Ab │ Cd │\n│ c  │ d  │\n├────┼────┤\n│ 1  │ 2  │\n│ 3  │ 4  │\n└────┴────┘\nText\n"
+    piped = "x | y\n a | b \n---+---\n 1 | 2\n 3 | 4\n(2 rows)\nText\n"
+
+    assert extract("a.md", code.encode()).context == (LineContext(4, 5, "color | sum"),)
+    assert extract("a.txt", boxes.encode()).context == (LineContext(5, 6, "Ab c | Cd d"),)
+    assert extract("a.txt", piped.encode()).context == (LineContext(4, 5, "a | b"),)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -115,6 +145,12 @@ def test_header_row_is_context_of_table(name: str) -> None:
         ("a.tex", "\\begin{tabular}{ll}\na & b \\\\ \\hline\n\\end{tabular}\n"),
         ("a.md", "<table>\n<tr><td>a</td></tr>\n<tr><td>b</td></tr>\n</table>\n"),
         ("a.md", "<table>\n<tr><th>a</th></tr></table>\n"),
+        ("a.txt", "a  b\n--  --\nonly one row\n\nand text\n"),
+        ("a.txt", "+----+----+\n| 1 | 2 |\n| 3 | 4 |\n+----+----+\n"),
+        ("a.txt", "Title\n--------\ntext\nand more\n"),
+        ("a.txt", " 13.73  read\n------  -----\n 10.00  write\n 9.00  lseek\n"),
+        ("a.txt", "-- --\n-- --\n-- --\n\n--  --\n"),
+        ("a.md", "Title\n--------\ntext\nand more\n"),
         ("a.md", "==  ==\na   b\n==  ==\nc   d\n==  ==\n\n+=\n"),
         ("a.md", "```\n+---+---+\n| a | b |\n+===+===+\n| c | d |\n+---+---+\n```\n"),
     ],
