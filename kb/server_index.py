@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kb.store.pairing import Pairing
     from kb.store.server import FoundCollection
 
-_STORE_ID: Final = "store id"
+STORE_ID: Final = "store id"
 # A call with more records may take longer than a server is waited for.
 _BATCH: Final = 100
 
@@ -185,10 +185,10 @@ class _Source:
 
     def store_id(self) -> str:
         """An id of the catalog, which copies and backups of it share."""
-        known = self._catalog().meta(_STORE_ID)
+        known = self._catalog().meta(STORE_ID)
         if known is None:
             known = uuid.uuid4().hex
-            self._catalog().set_meta(_STORE_ID, known)
+            self._catalog().set_meta(STORE_ID, known)
         return known
 
     def meanwhile(self) -> tuple[Nearest, str]:

@@ -356,6 +356,21 @@ def import_vectors(container: Container, path: Path, should_stop: Callable[[], b
     return ImportReport(part.count, new, time.monotonic() - started)
 
 
+def _require_dimension(backup: Backup, encoder: Encoder) -> None:
+    """Check that the vectors of a backup have the dimension of the model that they are said to be of.
+
+    Raises:
+        BackupDamaged: They have not.
+    """
+    from kb.backup.chunks import damaged
+
+    found = backup.manifest.vectors
+    if found.count and found.dimension != encoder.dimension:
+        raise damaged(
+            backup.place, f"its vectors have {found.dimension} numbers, and those of its model {encoder.dimension}"
+        )
+
+
 def require_model(backup: Backup, settings: Settings, encoder: Encoder | None) -> None:
     """Check that a backup was made with the configured model.
 
@@ -366,6 +381,7 @@ def require_model(backup: Backup, settings: Settings, encoder: Encoder | None) -
 
     Raises:
         ModelMismatch: It was not.
+        BackupDamaged: It says that it was, and its vectors have another number of dimensions.
     """
     theirs, ours = backup.manifest.model, settings.config.embed.model
     made = backup.manifest.vectors.fingerprint
@@ -373,6 +389,7 @@ def require_model(backup: Backup, settings: Settings, encoder: Encoder | None) -
         if theirs == ours:
             return
     elif made == encoder.fingerprint:
+        _require_dimension(backup, encoder)
         return
     if theirs != ours:
         raise ModelMismatch(

@@ -85,6 +85,8 @@ ALLOWED: dict[str, set[str]] = {
         "kb.doctor",
         "kb.agents",
         "kb.app",
+        # What a restore or a backup that was killed leaves in a store.
+        "kb.backup.staging",
         "kb.claims",
         "kb.config",
         "kb.container",

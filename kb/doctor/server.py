@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Final
 from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.finding import Plain, Remedy, advice, failed, ok, warning
 from kb.errors import ChromaServerError, StoreError
-from kb.server_index import address_of
+from kb.server_index import STORE_ID, address_of
+from kb.store.chroma import Pace
+from kb.store.collection import DIMENSION_KEY
 from kb.store.headers import VARIABLE, headers_from
 from kb.store.lease import Lease, place_of
 from kb.store.pairing import PairCheck
 from kb.store.server import ChromaServer
-from kb.store.server_generations import LEASE, PAIR_KEY
+from kb.store.server_generations import LEASE, PAIR_KEY, ServerGenerations
 from kb.urls import is_this_machine, parse_url
 
 if TYPE_CHECKING:
     from kb.doctor.case import Case
     from kb.doctor.catalog_view import CatalogView
     from kb.doctor.finding import Finding
-    from kb.store.server import FoundCollection
 
 SECONDS: Final = 60.0
 _NO_SERVER: Final = "the store keeps the vectors itself"
@@ -81,8 +82,11 @@ def _compared(case: Case, view: CatalogView, server: ChromaServer, prefix: str) 
     live, name = len(view.with_vectors()), view.meta("generation")
     if not live and not name:
         return ok("none yet")
-    found = next((one for one in server.found(prefix) if one.name == name), None)
-    if found is None or not _is_paired(view, found):
+    there = server.found(prefix)
+    record, pairing = _Record(view), PairCheck(lambda: view, lambda _: {})
+    ServerGenerations(server, server.address, record, pairing, place=place_of(case.store)).refuse_foreign(there)
+    found = next((one for one in there if one.name == name), None)
+    if found is None or pairing.is_paired(str(found.marks.get(PAIR_KEY, ""))) is not True:
         what = "is not on the server" if found is None else "belongs to another catalog"
         return warning(
             f"the collection that the catalog names {what}",
@@ -95,12 +99,34 @@ def _compared(case: Case, view: CatalogView, server: ChromaServer, prefix: str) 
             case.command("index"),
             count=count, live=live, unsent=unsent,
         )  # fmt: skip
+    index = server.open(
+        found,
+        fingerprint=view.meta("fingerprint") or "",
+        dimension=int(found.marks.get(DIMENSION_KEY, 0)),
+        pace=Pace(),
+    )
+    if difference := pairing.difference(index, thoroughly=False):
+        return failed(
+            "the collection does not match the catalog: {difference}",
+            Remedy(case.command("rebuild"), after=", which fills another from the cache"),
+            difference=Plain(difference),
+        )
     writer = Lease(server, f"{prefix}{LEASE}", place_of(case.store)).holder()
     return ok("{count:,} vectors", count=count).with_details(
         ("collection", name), ("kb that may write", writer or Plain("none"))
     )
 
 
-def _is_paired(view: CatalogView, found: FoundCollection) -> bool:
-    """Whether a collection is the one of the catalog."""
-    return PairCheck(lambda: view, lambda _: {}).is_paired(str(found.marks.get(PAIR_KEY, ""))) is True
+class _Record:
+    """What the catalog says of its generation. Implements ``kb.store.server_generations.GenerationCatalog``."""
+
+    def __init__(self, view: CatalogView) -> None:
+        self._view = view
+
+    def generation(self) -> str | None:
+        """The generation that the catalog names."""
+        return self._view.meta("generation")
+
+    def store_id(self) -> str:
+        """The id of the catalog."""
+        return self._view.meta(STORE_ID) or ""

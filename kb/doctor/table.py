@@ -23,6 +23,7 @@ from kb.doctor import (
 from kb.doctor.check import Check
 
 _DEAD_DRIVE: Final = "A folder or the store may be on a drive or server that is away: bring it back, or unmount it"
+_SLOW_SERVER: Final = "The Chroma server answers too slowly: see what keeps it busy, or what lies between"
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("installation", programs.installation, "`pip install`, with what is missing"),
@@ -82,8 +83,16 @@ CHECKS: Final[tuple[Check, ...]] = (
         "`store.chroma`, `store.tenant`, `store.headers_file`",
         needs=("headers",),
         seconds=server.SECONDS,
+        stuck=_SLOW_SERVER,
     ),
-    Check("collection", server.collection, "`kb index`", needs=("server", "catalog"), seconds=server.SECONDS),
+    Check(
+        "collection",
+        server.collection,
+        "`kb index`, `kb rebuild`, `store.collection`",
+        needs=("server", "catalog"),
+        seconds=server.SECONDS,
+        stuck=_SLOW_SERVER,
+    ),
     Check("cache", catalog.embedding_cache, "`kb index`", needs=("store",), seconds=catalog.SECONDS),
     Check("leftovers", store.leftovers, "`kb rebuild`; `rm` (`--fix`)", needs=("lock",)),
     Check(

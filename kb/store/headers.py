@@ -69,6 +69,10 @@ def _content(file: str) -> str:
                 text = stream.read(_LARGEST + 1)
         finally:
             os.close(descriptor)
+    except PermissionError as error:
+        raise ChromaServerError(
+            f"the headers in {file} may not be read by you", f"Let yourself in: chmod 600 {quote(file)}"
+        ) from error
     except OSError as error:
         raise ChromaServerError(
             f"the headers in {file} cannot be read: {(error.strerror or str(error)).lower()}",

@@ -34,7 +34,10 @@ _LIST_PAGE: Final = 100
 CLOUD_LIMITS: Final = Limits(results=300, label_bytes=4_096, texts=False)
 # kb's catalog has the texts, and no other program needs to.
 SERVER_LIMITS: Final = Limits(texts=False)
-_WAITS: Final = "Until it can be used, answers come from this machine and changes are kept; kb index sends them then"
+_WAITS: Final = (
+    "Check that it runs, and store.chroma; until it can be used, answers come from this machine, and kb index sends "
+    "the changes then"
+)
 
 
 class NameTaken(StoreError):
@@ -389,6 +392,11 @@ def _unreachable(error: Exception, address: ServerAddress) -> ChromaServerError:
             return ChromaServerError(
                 f"the certificate of {address.url} is not trusted: {cause.verify_message}",
                 "Install its certificate authority on this machine, or name its file: SSL_CERT_FILE=ca.pem",
+            )
+        if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+            return ChromaServerError(
+                f"{address.url} answers, and not with TLS",
+                f"Set store.chroma to http://{parse_url(address.url).netloc}, or to the port of the proxy with TLS",
             )
         cause = cause.__cause__ or cause.__context__
     detail = re.sub(r"^\[Errno -?\d+\] ", "", short(str(error))) or "the connection was closed"

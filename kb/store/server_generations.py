@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kb.store.lease import Collections
-    from kb.store.pairing import Pairing
+    from kb.store.pairing import PairCheck
     from kb.store.server import FoundCollection, ServerAddress
 
 STORE_KEY: Final = "kb_store"
@@ -56,7 +56,7 @@ class ServerGenerations:
         server: Collections,
         address: ServerAddress,
         record: GenerationCatalog,
-        pairing: Pairing,
+        pairing: PairCheck,
         *,
         place: str,
         takes_over: bool = False,

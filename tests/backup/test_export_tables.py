@@ -120,6 +120,17 @@ def test_damaged_vectors_are_refused(saved: Saved, elsewhere: Place, tmp_path: P
     assert not (elsewhere.store / "embeddings.sqlite3").exists()
 
 
+def test_vectors_of_another_dimension_are_refused(
+    elsewhere: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they say of their model is not true, and the cache takes none of them."""
+    with elsewhere.open() as kb:
+        monkeypatch.setattr("archives.FINGERPRINT", kb._container.embedder.fingerprint)
+        write_archive(tmp_path / "v.kb", catalog=None, rows=units(3, 100))
+        with pytest.raises(BackupDamaged, match="have 100 numbers, and those of its model 384"):
+            kb.import_vectors(tmp_path / "v.kb")
+
+
 def test_vectors_that_no_model_gives_are_refused(
     elsewhere: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -628,6 +628,30 @@ def server_emptied(world: World) -> None:
     on_server(world).empty()
 
 
+def server_changed(world: World) -> None:
+    """Another program replaced a vector by one of its own, so that there are as many as before."""
+    server = on_server(world)
+    with server.client() as client:
+        collection = client.get_collection("passages-0001", embedding_function=None)
+        collection.delete(ids=collection.get()["ids"][:1])
+        collection.add(ids=["another"], embeddings=[[0.1] * world.encoder.dimension])
+
+
+def collection_of_another_program(world: World) -> None:
+    """Another program marked the collection as its own."""
+    server = on_server(world)
+    with server.client() as client:
+        client.get_collection("passages-0001", embedding_function=None).modify(metadata={"owner": "another"})
+
+
+def other_collection(world: World) -> None:
+    """What the remedy says."""
+    text = world.config.read_text("utf-8")
+    assert "[store]\n" in text
+    world.config.write_text(text.replace("[store]\n", '[store]\ncollection = "notes"\n'), "utf-8")
+    world.index()
+
+
 def cache_overwritten(world: World) -> None:
     """Cache overwritten."""
     (world.store / "embeddings.sqlite3").write_bytes(b"This is no database, but a text. " * 200)
@@ -1179,6 +1203,15 @@ FAULTS: Final[dict[str, Fault]] = {
     ),
     "server away": Fault("server", "failed", "cannot be reached", "kb index", server_away, server_back),
     "server emptied": Fault("collection", "warning", "is not on the server", "kb index", server_emptied, index),
+    "server changed": Fault("collection", "failed", "lacks the vectors of 1 of", "kb rebuild", server_changed, rebuild),
+    "collection of another program": Fault(
+        "collection",
+        "failed",
+        "is another program's",
+        "Set store.collection",
+        collection_of_another_program,
+        other_collection,
+    ),
     "vectors of another store": Fault(
         "vectors", "failed", "belongs to another catalog", "kb rebuild", vectors_of_another_store, rebuild
     ),

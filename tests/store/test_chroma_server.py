@@ -202,6 +202,16 @@ def test_what_a_proxy_or_a_server_answers_is_one_sentence_with_a_remedy(
     assert "\n" not in caught.value.message
 
 
+def test_a_server_without_tls_is_named_with_the_address_that_works(
+    proxy: Proxy, server: Callable[..., ChromaServer]
+) -> None:
+    """What OpenSSL calls a wrong version number."""
+    with pytest.raises(ChromaServerError, match="answers, and not with TLS") as caught:
+        server(proxy.url.replace("http:", "https:")).version()
+
+    assert proxy.url in caught.value.remedy
+
+
 def test_a_slow_server_is_waited_for_no_longer_than_allowed(proxy: Proxy, server: Callable[..., ChromaServer]) -> None:
     """From the first request on, which Chroma's own client would wait for without end."""
     proxy.delay = 3.0

@@ -57,6 +57,20 @@ def test_what_is_no_header_is_refused_without_showing_it(text: str) -> None:
     assert "secr" not in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read_is_named_with_its_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, who runs some tests, may read everything."""
+
+    def refuse(path: str, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.open", refuse)
+
+    with pytest.raises(ChromaServerError, match="may not be read by you") as caught:
+        headers_from({}, str(file))
+
+    assert caught.value.remedy.endswith(f"chmod 600 {file}")
+
+
 @pytest.mark.parametrize("what", ["missing", "folder", "empty", "binary"])
 def test_a_file_that_holds_none_is_refused(tmp_path: Path, what: str) -> None:
     """Rather than sent as if nothing were wanted."""
