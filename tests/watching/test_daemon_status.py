@@ -44,7 +44,7 @@ class HeldModel(LoadedFake):
         """Embed, at the first call and once it is let go."""
         if self.calls:
             self.held.set()
-            assert self.go_on.wait(60)
+            assert self.go_on.wait(120)
         else:
             self.at_first()
         return super().embed_documents(texts, tokens)
@@ -90,18 +90,18 @@ def daemon(tmp_path: Path, model: HeldModel, said: list[str], monkeypatch: pytes
     model.at_first = change
     thread = threading.Thread(target=one.serve, args=[ready.set])
     thread.start()
-    assert ready.wait(60)
+    assert ready.wait(120)
     yield one
     model.go_on.set()
     one.stop()
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
     shutil.rmtree(runtime)
 
 
 def test_the_status_says_how_many_passages_are_embedded(daemon: Daemon, model: HeldModel) -> None:
     """Also where a changed file came in between, and the work goes on after it."""
-    assert model.held.wait(60)
+    assert model.held.wait(120)
 
     assert daemon_text(daemon.status()).endswith(f", embedding 2 of {FILES + 1} passages")
 

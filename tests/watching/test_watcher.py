@@ -272,7 +272,7 @@ def test_dead_thread_is_replaced(part: str, folder: Path, watcher: Watcher, hear
     """Whichever of watchdog's threads ended."""
     thread: Any = getattr(watcher._watches[str(folder)], part)
     thread.stop()
-    thread.join(5)
+    thread.join(120)
     assert watcher.update([str(folder)]) == (Change(str(folder), "stopped"),)
     (folder / "top.md").write_text("other")
     wait_until(lambda: "top.md" in heard.paths())

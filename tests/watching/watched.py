@@ -85,12 +85,12 @@ class Watched:
 
     def __enter__(self) -> Self:
         self.thread.start()
-        assert self.scheduler.sync(30), "the first scan did not end"
+        assert self.scheduler.sync(120), "the first scan did not end"
         return self
 
     def __exit__(self, *_: object) -> None:
         self.scheduler.stop()
-        self.thread.join(30)
+        self.thread.join(120)
         self.kb.close()
         assert not self.thread.is_alive()
 
