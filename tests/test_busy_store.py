@@ -56,10 +56,18 @@ def test_a_wait_is_told(
 ) -> None:
     """Nobody gave a place for warnings, so it is logged; the store is had as soon as it is free."""
     lock = StoreLock(str(store), "kb index").acquire()
-    threading.Timer(1.6, lock.release).start()
 
+    def release() -> None:
+        until = time.monotonic() + 120
+        while "waiting for process" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.05)
+        lock.release()
+
+    releasing = threading.Thread(target=release)
     with caplog.at_level(logging.WARNING, "kb"):
+        releasing.start()
         report = open_kb(notes, store, store__wait_seconds="3600").index()
+    releasing.join()
 
     assert report.added == 4
     assert "waiting for process" in caplog.text
