@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -273,17 +274,21 @@ def test_durations_have_few_digits(seconds: float, words: str) -> None:
 
 def test_a_slow_folder_keeps_nobody_waiting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not known in time is not told, and neither is an error, which the run itself tells."""
-    monkeypatch.setattr("kb.cli.forecast.SECONDS", 0.1)
     said: list[str] = []
+    over = threading.Event()
 
-    def sleep() -> Forecast:
-        time.sleep(3)
+    def silent() -> Forecast:
+        over.wait(120)
         return SLOW
 
     def fail() -> Forecast:
         raise OSError
 
-    assert not show_forecast(settings, sleep, said.append)
+    with monkeypatch.context() as hasty:
+        hasty.setattr("kb.cli.forecast.SECONDS", 0.1)
+        assert not show_forecast(settings, silent, said.append)
+    over.set()
+    monkeypatch.setattr("kb.cli.forecast.SECONDS", 120.0)
     assert not show_forecast(settings, fail, said.append)
     assert not show_forecast(settings, lambda: None, said.append)
     assert said == []

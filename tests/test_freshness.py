@@ -24,7 +24,7 @@ class Folders:
 
     def scan(self) -> Missing:
         """Count what waits."""
-        assert self.blocked.wait(30)
+        assert self.blocked.wait(120)
         self.scans += 1
         self.now += self.seconds
         return Missing(waiting=self.waiting)
@@ -36,7 +36,7 @@ class Folders:
 
 def settled(folders: Folders, scans: int) -> None:
     """Wait until so many scans were made."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while folders.scans < scans:
         assert time.monotonic() < until
         time.sleep(0.001)

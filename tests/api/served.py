@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import ssl
 import threading
 from contextlib import contextmanager
@@ -116,7 +117,7 @@ class Served:
         try:
             token = TokenFile.of(os.environ).read()
             headers = {"Authorization": f"Bearer {token}"}
-            with Client(base_url=port.url, headers=headers, timeout=30, verify=_NO_TLS) as client:
+            with Client(base_url=port.url, headers=headers, timeout=120, verify=_NO_TLS) as client:
                 yield client
         finally:
             port.close()
@@ -128,6 +129,16 @@ class Client(httpx.Client):
     def ask(self, path: str, **fields: object) -> httpx.Response:
         """Post a request as JSON."""
         return self.post(path, content=json.dumps(fields), headers={"Content-Type": "application/json"})
+
+    def hang_up(self, path: str, once: threading.Event, **fields: object) -> None:
+        """Post a request as JSON, and close the connection once something has happened."""
+        body = json.dumps(fields)
+        head = f"POST {path} HTTP/1.1\r\nHost: {self.base_url.netloc.decode()}\r\n"
+        head += f"Authorization: {self.headers['authorization']}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        with socket.create_connection((self.base_url.host, self.base_url.port or 0)) as connected:
+            connected.sendall(f"{head}{body}".encode())
+            assert once.wait(120)
 
 
 class LoadedFake(FakeEmbedder):

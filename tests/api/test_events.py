@@ -198,7 +198,7 @@ def test_so_many_listeners_and_no_more(served: Served, monkeypatch: pytest.Monke
             lines = lines_of(answer)
             next(lines)
             assert client.get("/v1/events").status_code == 503
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while _status(client) != 200:
             assert time.monotonic() < until, "the place is not free again"
             time.sleep(0.05)
@@ -209,7 +209,7 @@ def test_listeners_who_come_at_once_are_counted(served: Served, monkeypatch: pyt
     monkeypatch.setattr(limits, "NETWORK", replace(limits.NETWORK, listeners=2))
     with served.at_port() as client, ExitStack() as stack:
         address = (client.base_url.host, client.base_url.port or 0)
-        connected = [stack.enter_context(socket.create_connection(address, timeout=30)) for _ in range(8)]
+        connected = [stack.enter_context(socket.create_connection(address, timeout=120)) for _ in range(8)]
         head = f"Host: {client.base_url.netloc.decode()}\r\nAuthorization: {client.headers['authorization']}\r\n\r\n"
         for one in connected:
             one.sendall(f"GET /v1/events HTTP/1.1\r\n{head}".encode())
@@ -220,10 +220,10 @@ def test_listeners_who_come_at_once_are_counted(served: Served, monkeypatch: pyt
 
 def test_a_request_for_the_head_alone_is_no_listener(client: Client) -> None:
     """It ends, unlike the events."""
-    answer = client.head("/v1/events", timeout=10)
+    answer = client.head("/v1/events", timeout=120)
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-    assert client.head("/v1/events", timeout=10).status_code == 200
+    assert client.head("/v1/events", timeout=120).status_code == 200
 
 
 def _status(client: Client) -> int:
@@ -238,14 +238,14 @@ def test_closing_the_port_ends_the_streams(served: Served) -> None:
     begun = threading.Event()
 
     def follow(url: httpx.URL, headers: httpx.Headers) -> None:
-        with httpx.stream("GET", url, headers=headers, timeout=30) as answer:
+        with httpx.stream("GET", url, headers=headers, timeout=120) as answer:
             for _ in answer.iter_raw():
                 begun.set()
         ended.set()
 
     with served.at_port() as client:
         threading.Thread(target=follow, args=[client.base_url.join("/v1/events"), client.headers]).start()
-        assert begun.wait(10)
+        assert begun.wait(120)
         began = time.monotonic()
-    assert ended.wait(10)
-    assert time.monotonic() - began < 15
+    assert ended.wait(120)
+    assert time.monotonic() - began < 60

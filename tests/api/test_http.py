@@ -276,7 +276,7 @@ class Slow:
     def search(self, request: SearchRequest) -> Answer:
         """Wait, and answer."""
         self.asked.release()
-        assert self.may.wait(30)
+        assert self.may.wait(120)
         return Answer(request.question, "cosine", Freshness(None, 0))
 
 
@@ -293,11 +293,11 @@ def test_too_many_at_once_are_told_to_come_back(served: Served, monkeypatch: pyt
         asking = [threading.Thread(target=ask) for _ in range(3)]
         for one in asking:
             one.start()
-        assert slow.asked.acquire(timeout=10)
+        assert slow.asked.acquire(timeout=120)
         _wait_until(lambda: len(answers) == 1)
         slow.may.set()
         for one in asking:
-            one.join(10)
+            one.join(120)
         assert [one.status_code for one in answers] == [503, 200, 200]
         assert answers[0].headers["retry-after"] == "1"
         assert client.ask("/v1/search", question="tea").status_code == 200
@@ -319,10 +319,9 @@ def test_a_client_that_hangs_up_is_noticed(served: Served) -> None:
     """What was asked for it ends."""
     waits = Served(served.folder, served.kb)
     waits.daemon.never = True
-    with waits.at_port() as client, pytest.raises(httpx.ReadTimeout):
-        client.post("/v1/sync", json={}, timeout=0.5)
-    assert waits.daemon.waiting.is_set()
-    assert waits.daemon.left.wait(5)
+    with waits.at_port() as client:
+        client.hang_up("/v1/sync", waits.daemon.waiting)
+        assert waits.daemon.left.wait(120)
 
 
 def test_closing_ends_what_waits(served: Served) -> None:
@@ -332,16 +331,16 @@ def test_closing_ends_what_waits(served: Served) -> None:
     status: list[int] = []
 
     def ask(url: httpx.URL, headers: httpx.Headers) -> None:
-        status.append(httpx.post(url.join("/v1/sync"), json={}, headers=headers, timeout=30).status_code)
+        status.append(httpx.post(url.join("/v1/sync"), json={}, headers=headers, timeout=120).status_code)
 
     with waits.at_port() as client:
         asking = threading.Thread(target=ask, args=[client.base_url, client.headers])
         asking.start()
-        assert waits.daemon.waiting.wait(10)
+        assert waits.daemon.waiting.wait(120)
         began = time.monotonic()
-    asking.join(10)
+    asking.join(120)
 
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert status == [503]
 
 
@@ -444,7 +443,7 @@ def test_everywhere_any_address_is_taken_but_no_other_name(served: Served) -> No
     assert any(line.startswith("other machines can reach") for line in served.said)
 
 
-def _wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def _wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until

@@ -45,7 +45,7 @@ def said(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     thread.start()
     yield lines
     daemon.stop()
-    thread.join(30)
+    thread.join(120)
     assert not thread.is_alive()
     shutil.rmtree(runtime)
 

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -260,8 +261,10 @@ def folder_is_a_file(world: World) -> None:
 
 def folder_silent(world: World) -> None:
     """A drive that went away blocks whoever lists it."""
-    world.patience = 1.0
-    world.monkeypatch.setattr(folders, "_is_empty", lambda _path: time.sleep(5))
+    world.monkeypatch.setattr(folders, "_SECONDS", 0.5)
+    never = threading.Event()
+    world.closing.append(never.set)
+    world.monkeypatch.setattr(folders, "_is_empty", lambda _path: never.wait(120))
 
 
 def folder_in_another(world: World) -> None:

@@ -53,7 +53,7 @@ def test_items_are_prefetched_while_others_are_used() -> None:
     with prefetch(two(), lambda _: 1, 10) as things:
         for taken in things:
             if taken == 1:
-                assert second.wait(10)
+                assert second.wait(120)
 
 
 def test_error_is_raised_after_earlier_items() -> None:

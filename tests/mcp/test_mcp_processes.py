@@ -144,17 +144,17 @@ def test_works_by_itself(environment: dict[str, str], notes: Path) -> None:
 
 
 def test_beside_a_daemon_it_loads_little_and_answers_soon(watched: dict[str, str]) -> None:
-    """It imports neither the model's libraries nor the store's, and takes at most three imports of the SDK."""
+    """It imports neither the model's libraries nor the store's, and takes at most three imports of the SDK.
+
+    The machine may be busy with something else, so that one pair of several has to agree.
+    """
     command = [sys.executable, "-P", "-m", "kb", "mcp"]
     _, output, errors = searched(watched, [sys.executable, "-X", "importtime", *command[1:]])
     imported = set(re.findall(r"\|\s+(\w+)", errors))
-    # The best of three each: the machine may be busy with something else.
-    whole = min(searched(watched, command)[0] for _ in range(3))
-    base = min(timed([sys.executable, "-c", "import mcp"]) for _ in range(3))
 
     assert "chromadb.md" in output
     assert imported.isdisjoint(_HEAVY)
-    assert whole <= 3 * base
+    assert any(searched(watched, command)[0] <= 3 * timed([sys.executable, "-c", "import mcp"]) for _ in range(5))
     for line in output.splitlines():
         assert json.loads(line)["jsonrpc"] == "2.0"
 
@@ -186,7 +186,7 @@ def test_signals_end_it(environment: dict[str, str], tmp_path: Path, number: sig
                 process.stdout.readline()
         process.send_signal(number)
 
-        assert process.wait(60) == 128 + number
+        assert process.wait(120) == 128 + number
         process.stdin.close()
     assert not (tmp_path / "store" / "unclean").exists()
 
@@ -216,7 +216,7 @@ def searched(environ: dict[str, str], command: list[str]) -> tuple[float, str, s
         seconds = time.monotonic() - began
         process.stdin.close()
         lines += process.stdout.readlines()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         errors.seek(0)
         return seconds, "".join(lines), errors.read()
 

@@ -185,7 +185,7 @@ class World:
                 time.sleep(min(5.0, seconds / 4))
             self.kb("watch", "--stop")
         finally:
-            done = watch.done(60)
+            done = watch.done(240)
         self.checked(done)
         return found, asked
 

@@ -37,7 +37,7 @@ class Child:
             stream.close()
         for thread in threading.enumerate():
             if thread.name == "kb-pipe":
-                thread.join(5)
+                thread.join(120)
         for stream in self._ours:
             stream.close()
 
@@ -51,7 +51,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[Child]:
     assert [one.name for one in threading.enumerate() if one.name == "kb-pipe"] == []
 
 
-def soon(seconds: float = 5.0) -> float:
+def soon(seconds: float = 120.0) -> float:
     """A deadline."""
     return time.monotonic() + seconds
 
@@ -73,7 +73,7 @@ def test_more_than_a_pipe_holds_goes_both_ways(child: Child) -> None:
         thread.start()
     received = child.pipes.receive(4, soon()) + child.pipes.receive(len(data) - 4, soon())
     for thread in threads:
-        thread.join(5)
+        thread.join(120)
 
     assert received == data
 

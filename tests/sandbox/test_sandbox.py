@@ -97,7 +97,7 @@ def test_no_thread_waits_for_a_process_that_has_ended(sandbox: Sandbox, monkeypa
 
     threads = [one for one in threading.enumerate() if one.name == "kb-pipe"]
     for thread in threads:
-        thread.join(5)
+        thread.join(120)
     assert [one for one in threads if one.is_alive()] == []
 
 
@@ -128,7 +128,7 @@ def test_worker_exits_with_parent(sandbox: Sandbox) -> None:
     assert child.stdin is not None
     child.stdin.close()
 
-    assert child.wait(5) == 0
+    assert child.wait(120) == 0
     sandbox.close()
 
 

@@ -172,10 +172,10 @@ def test_the_daemon_notices_that_nobody_listens(made_up: MadeUp, store: str, tmp
 
     client = threading.Thread(target=lambda: _ignored(connection, store, tmp_path))
     client.start()
-    assert began.wait(5)
+    assert began.wait(120)
     connection.socket.shutdown(socket.SHUT_RDWR)
 
-    assert stopped.wait(5)
+    assert stopped.wait(120)
     client.join()
 
 
@@ -212,7 +212,7 @@ def _ignored(connection: DaemonConnection, store: str, cwd: Path) -> None:
 
 def test_many_commands_run_at_once(made_up: MadeUp, store: str, tmp_path: Path) -> None:
     """A slow one keeps no other from its answer."""
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=120)
 
     def command(_request: CommandRequest, output: CommandOutput) -> int:
         together.wait()
@@ -352,10 +352,10 @@ def test_a_daemon_that_ends_lets_commands_finish(store: str, capfd: pytest.Captu
     codes: list[int | None] = []
     client = threading.Thread(target=lambda: codes.append(forward(["index"])))
     client.start()
-    assert began.wait(5)
+    assert began.wait(120)
 
     daemon.close()
-    client.join(5)
+    client.join(120)
 
     assert codes == [130]
     assert capfd.readouterr().out == "stopped in order\n"

@@ -33,7 +33,7 @@ PATHS = ("/run", "/stop", "/status", "/", "/x")
 HEAD = "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
-def raw(store: str, data: bytes, *, whole: bool = False, seconds: float = 10.0) -> bytes:
+def raw(store: str, data: bytes, *, whole: bool = False, seconds: float = 120.0) -> bytes:
     """All that comes back for some bytes, until the other side closes; after them nothing more is said.
 
     Args:
@@ -242,9 +242,15 @@ def test_no_values_get_a_5xx(made_up: MadeUp, store: str, key: str, value: objec
 
 
 @pytest.fixture
-def narrow(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
+def patience() -> float:
+    """How many seconds a connection may be idle."""
+    return 0.5
+
+
+@pytest.fixture
+def narrow(store: str, patience: float, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[str]]]:
     """A daemon with room for few connections and little patience; what it says."""
-    monkeypatch.setattr(connections.ConnectionLimits.__init__, "__defaults__", (6, 0.5))
+    monkeypatch.setattr(connections.ConnectionLimits.__init__, "__defaults__", (6, patience))
     said: list[str] = []
     listening: Listening = listen(store, os.environ)
     handlers = Handlers(lambda _request, _wire: 0, dict, lambda: None)
@@ -283,6 +289,7 @@ def test_a_body_that_never_ends_is_given_up(narrow: tuple[str, list[str]]) -> No
         assert slow.recv(1000) == b""
 
 
+@pytest.mark.parametrize("patience", [120.0])
 def test_many_idle_connections_keep_no_command_out(narrow: tuple[str, list[str]]) -> None:
     """The oldest of them make way, long before their time is up."""
     store, said = narrow

@@ -236,7 +236,7 @@ def test_a_child_without_its_parent_ends(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=HERE.parents[1], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdin is not None
         child.stdin.close()
-        status = child.wait(30)
+        status = child.wait(120)
 
     database.close()
     assert status == 1
