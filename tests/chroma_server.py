@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 # What the command does, without a second for importing the client's side of ChromaDB.
 _RUN = "import sys, chromadb_rust_bindings; chromadb_rust_bindings.cli(sys.argv)"
 
 
+# Below those that systems give out by themselves, to whatever else connects or listens meanwhile.
+_PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port of this machine that nobody listens at, nor soon will."""
+    while True:
+        number = random.SystemRandom().choice(_PORTS)
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", number))
+            return number
 
 
 class RunningChroma:

@@ -396,7 +396,7 @@ def on_server(
         values = {
             "store__chroma": server.url,
             "store__collection": f"kb-{tmp_path.name}",
-            "store__server_seconds": "2",
+            "store__server_seconds": "10",
             **overrides,
         }
         return open_kb(folder, store, told.append, **values), told

@@ -114,7 +114,7 @@ def test_first_run_without_the_server(own_chroma: RunningChroma, on_server: Open
 
 def test_a_server_that_hangs_is_waited_for_once(own_chroma: RunningChroma, on_server: Open, notes: Path) -> None:
     """The first question waits for the time of one call, and those after it do not."""
-    kb, _ = on_server(own_chroma, notes, store__server_seconds="1")
+    kb, _ = on_server(own_chroma, notes, store__server_seconds="3")
     kb.index()
     hits = ask(kb)
     own_chroma.pause()
@@ -125,11 +125,11 @@ def test_a_server_that_hangs_is_waited_for_once(own_chroma: RunningChroma, on_se
         answer = kb.search(QUESTION, weak=True)
         took.append(time.monotonic() - began)
         assert [hit.passage.file.path for hit in answer.hits] == hits
-        assert "does not answer within 1 seconds" in answer.index.without_server
+        assert "does not answer within 3 seconds" in answer.index.without_server
     own_chroma.go_on()
 
-    assert 1.0 <= took[0] < 5.0
-    assert max(took[1:]) < 0.8
+    assert took[0] >= 3.0
+    assert max(took[1:]) < 3.0
 
 
 def test_an_emptied_server_is_filled_again_without_embedding(

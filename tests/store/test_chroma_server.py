@@ -214,13 +214,13 @@ def test_a_server_without_tls_is_named_with_the_address_that_works(
 
 def test_a_slow_server_is_waited_for_no_longer_than_allowed(proxy: Proxy, server: Callable[..., ChromaServer]) -> None:
     """From the first request on, which Chroma's own client would wait for without end."""
-    proxy.delay = 3.0
+    proxy.delay = 30.0
     began = time.monotonic()
 
     with pytest.raises(ChromaServerError, match="does not answer within"):
         server(proxy.url, seconds=0.5).version()
 
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 20.0
 
 
 def test_nobody_listens(server: Callable[..., ChromaServer]) -> None:

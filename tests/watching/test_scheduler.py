@@ -145,7 +145,7 @@ def test_an_update_is_told_what_changed(start: Callable[..., Running], updates: 
     wait_until(lambda: run.scheduler.state.waiting == 3)
     now[0] = 3.5
     wait_until(lambda: updates.count == 2)
-    assert updates.places[1] == {new, log, last}
+    assert updates.places[1] == frozenset({new, log, last})
     while run.scheduler.state.waiting:
         now[0] += 1.0
         time.sleep(0.01)
