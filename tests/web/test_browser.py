@@ -13,6 +13,8 @@ import pytest
 from chromium import chromium
 from page_server import served
 
+from kb.records import FileEvent, IndexProgress
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install playwright")
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 pytest_plugins = ["page_browser"]
 
 expect = playwright.expect
+_MILLISECONDS = 60_000
+expect.set_options(timeout=_MILLISECONDS)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 VIEWS = [
@@ -84,7 +88,7 @@ def visit(chrome: Browser, running: Served) -> Iterator[Callable[..., Page]]:
     def open_(address: str = "/", **given: Any) -> Page:
         context = chrome.new_context(**{"viewport": {"width": 1280, "height": 800}, **given})
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(_MILLISECONDS)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
         page.on("request", lambda one: asked(one.url))
@@ -111,6 +115,17 @@ def map_made(visit: Callable[..., Page], running: Served) -> None:
     if not running.page.map.wait(0) or not running.page.map.made:
         visit("/map").close()
         assert running.page.map.wait(120)
+
+
+def hears(page: Page, running: Served) -> None:
+    """Wait until the window is told what happens: it follows the events, or hears from another that does."""
+    line = page.locator("#live")
+    for number in range(200):
+        if "999" in line.inner_text():
+            return
+        running.events.publish("progress", IndexProgress(number, 999, 0, 0, 0, 0, 0.5))
+        page.wait_for_timeout(300)
+    pytest.fail("the window hears nothing")
 
 
 def drawn(page: Page) -> int:
@@ -152,7 +167,7 @@ def test_address_can_be_linked(visit: Callable[..., Page]) -> None:
     page.wait_for_url(re.compile(r"\?q=restic&mode=hybrid$"))
     page.select_option("#mode", "keyword")
     expect(page.locator("#results .summary")).to_contain_text("ranked by words")
-    assert "mode=keyword" in page.url
+    page.wait_for_url(re.compile("mode=keyword"))
 
 
 def test_filters_beside_what_is_typed_lead_to_it(visit: Callable[..., Page]) -> None:
@@ -255,7 +270,7 @@ def test_by_keys_alone(visit: Callable[..., Page], running: Served) -> None:
     page.locator("dialog kbd").first.wait_for()
     assert page.locator("dialog kbd").count() >= 8
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    expect(page.locator("dialog[open]")).to_have_count(0)
 
 
 def test_ask(visit: Callable[..., Page]) -> None:
@@ -521,10 +536,10 @@ def test_accessible(visit: Callable[..., Page], running: Served, files: Path, ad
 
 def test_what_happens_is_live(visit: Callable[..., Page], running: Served) -> None:
     """The progress of an index run appears while it goes on."""
-    from kb.records import IndexProgress
-
     page = visit("/status")
-    page.wait_for_timeout(300)
+    hears(page, running)
+    # Of progress there are a few events a second.
+    page.wait_for_timeout(500)
     running.events.publish("progress", IndexProgress(7, 1234, 0, 0, 0, 0, 0.5))
     expect(page.locator("#live")).to_contain_text("1,234")
 
@@ -557,18 +572,19 @@ def test_link_within_a_document(visit: Callable[..., Page], files: Path) -> None
 
 def test_many_windows(visit: Callable[..., Page], running: Served) -> None:
     """More windows than a browser has connections to one server; each hears what happens."""
-    from kb.records import IndexProgress
-
     first = visit("/status")
     windows = [first, *(first.context.new_page() for _ in range(8))]
     for window in windows[1:]:
         window.goto(f"{running.url}/status")
-    first.wait_for_timeout(300)
+    for window in windows:
+        hears(window, running)
+    first.wait_for_timeout(500)
     running.events.publish("progress", IndexProgress(7, 4321, 0, 0, 0, 0, 0.5))
     for window in windows:
         expect(window.locator("#live")).to_contain_text("4,321")
     first.close()
-    windows[1].wait_for_timeout(300)
+    hears(windows[8], running)
+    windows[8].wait_for_timeout(500)
     running.events.publish("progress", IndexProgress(8, 5432, 0, 0, 0, 0, 0.5))
 
     expect(windows[8].locator("#live")).to_contain_text("5,432")
@@ -584,14 +600,14 @@ def test_daemon_that_ends(chrome: Browser, running: Served) -> None:
             page.goto(own.page.new_link())
             page.goto(f"{own.url}/?q=restic")
         # While it ends, it may refuse a window once, which asks again five seconds later.
-        expect(page.locator("#lost")).to_contain_text("does not answer", timeout=20_000)
+        expect(page.locator("#lost")).to_contain_text("does not answer", timeout=_MILLISECONDS)
         with served(kb, port) as own:  # type: ignore[arg-type]  # the same
             page.locator("#q").fill("backup")
-            expect(page.locator("#lost")).to_contain_text("session has ended", timeout=20_000)
+            expect(page.locator("#lost")).to_contain_text("session has ended", timeout=_MILLISECONDS)
             assert page.locator("#results form").count() == 0
             context.new_page().goto(own.page.new_link())
             page.locator("#q").fill("backups")
-            expect(page.locator("#lost")).to_be_hidden(timeout=20_000)
+            expect(page.locator("#lost")).to_be_hidden(timeout=_MILLISECONDS)
             expect(page.locator("#results .summary")).to_contain_text("ranked by meaning")
     context.close()
 
@@ -649,14 +665,12 @@ def test_passage_far_down_a_page(visit: Callable[..., Page], files: Path, runnin
 
 def test_document_that_changes(visit: Callable[..., Page], files: Path, running: Served) -> None:
     """An open document is shown as it is once its file is indexed anew, and follows its file to another name."""
-    from kb.records import FileEvent
-
     note = files / "changing.md"
     note.write_text("# Changing\n\nThe first text.\n", "utf-8")
     with running.using() as kb:
         kb.index()
         page = visit(read(files, "changing.md"))
-        page.wait_for_timeout(300)
+        hears(page, running)
         note.write_text("# Changing\n\nThe second text.\n", "utf-8")
         kb.index()
         running.events.publish("file", FileEvent("changed", str(files), "changing.md"))
@@ -671,13 +685,11 @@ def test_document_that_changes(visit: Callable[..., Page], files: Path, running:
 
 def test_document_of_the_root_that_moves(visit: Callable[..., Page], files: Path, running: Served) -> None:
     """Below the folder / a path has one slash before it."""
-    from kb.records import FileEvent
-
     page = visit(read(files, "plan.org"))
     page.locator("#document .document-head").evaluate(
         "(head, path) => Object.assign(head.dataset, {folder: '/', path})", "a/plan.org"
     )
-    page.wait_for_timeout(300)
+    hears(page, running)
     running.events.publish("file", FileEvent("moved", "/", str(files / "hub.md")[1:], "a/plan.org"))
     page.wait_for_url(lambda url: f"file={quote(str(files / 'hub.md'), safe='')}" in url)
     expect(page.locator("#document header h1")).to_contain_text("Backups")
@@ -697,7 +709,8 @@ def test_note_that_is_not_saved(chrome: Browser, running: Served) -> None:
     page.goto(running.page.new_link())
     page.goto(f"{running.url}/note")
     page.locator("#note-text").press_sequentially("A thought about tides")
-    page.evaluate("window.location.assign('/status')")
+    with page.expect_event("dialog"):
+        page.evaluate("window.location.assign('/status')")
     page.wait_for_timeout(500)
     assert asked == ["beforeunload"]
     page.locator("#note-text").press("Control+Enter")

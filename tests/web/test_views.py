@@ -152,7 +152,7 @@ def test_status_of_files_that_are_not_read(browser: Browser, running: Served, mo
 def test_events(browser: Browser, running: Served) -> None:
     """What happens in the daemon reaches the browser."""
     place = urlsplit(running.url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=120)
     connection.request("GET", "/events", headers={"Cookie": browser.cookie})
     answer = connection.getresponse()
     try:
@@ -180,7 +180,7 @@ def test_heads_of_the_events_follow_nothing(browser: Browser, running: Served) -
     """Whoever asks only for the head of the events takes no place of those who follow them."""
     kept: list[http.client.HTTPConnection] = []
     for _ in range(20):
-        connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=120)
         connection.request("HEAD", "/events", headers={"Cookie": browser.cookie})
         assert connection.getresponse().status == 200
         # Left open: whoever is counted stays so.
