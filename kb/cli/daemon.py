@@ -466,12 +466,13 @@ class Daemon:
         elif self._embedding is None:
             self._embedding = embedding
         if first and not report.interrupted:
-            self._totals_logged = True
             state = self._kb.status()
             folders = ", ".join(self._settings.folder_paths())
             totals = f"{count(state.files, 'file')}, {count(state.passages, 'passage')}"
             left = f", {state.unembedded:,} to embed" if state.unembedded else ""
             self._say(f"{totals}{left}, {time.monotonic() - started:.1f} s, watching {folders}")
+            # From now on files are logged one by one, and the model may be exported.
+            self._totals_logged = True
         if report.held:
             self._say(f"{count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)")
         return report.interrupted or bool(report.unembedded)

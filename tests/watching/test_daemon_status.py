@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -149,3 +150,36 @@ def test_a_log_file_has_whole_paths(said: list[str], model: HeldModel, tmp_path:
 
     assert f"process {os.getpid()} opened the store at {tmp_path.resolve()}/store" in said
     assert all(str(tmp_path.resolve()) in line for line in said if line.startswith("added "))
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> list[list[str]]:
+    """The log as it was each time that the export of the model could begin; the totals take a while to count."""
+    found: list[list[str]] = []
+    count = LocalKnowledgeBase.status
+
+    class Takeover:
+        def step(self) -> None:
+            found.append(list(said))
+
+        def stop(self) -> None:
+            """There is nothing to stop."""
+
+    def status(kb: LocalKnowledgeBase) -> Any:
+        time.sleep(0.3)
+        return count(kb)
+
+    monkeypatch.setattr(LocalKnowledgeBase, "takeover", lambda *_: Takeover())
+    monkeypatch.setattr(LocalKnowledgeBase, "status", status)
+    monkeypatch.setattr("kb.cli.daemon._HEARTBEAT_SECONDS", 0.02)
+    return found
+
+
+def test_the_model_is_exported_after_the_totals_of_the_first_run(
+    steps: list[list[str]], daemon: Daemon, model: HeldModel
+) -> None:
+    """Every file is found by its words then, and the log says so first."""
+    model.go_on.set()
+    wait_until(lambda: daemon._totals_logged and steps)
+
+    assert any(line.startswith(f"{FILES} files, ") for line in steps[0]), steps[0]
