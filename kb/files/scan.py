@@ -414,6 +414,15 @@ class Walk:
         self.problems.append(Failure(self.folder, path, reason))
 
 
+def identity_of(directory: str) -> tuple[int, int] | None:
+    """Return what tells a directory from another one at its path; None if there is none or it cannot be told."""
+    try:
+        found = Path(directory).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def device_of(directory: str) -> int:
     """Return the device that a directory is on; 0 if unknown."""
     try:
@@ -486,8 +495,14 @@ class Disk:
             walk = Walk(folder, root, self._rules, self._never, roots)
             if not walk.present():
                 missing.append(folder)
-            elif root not in reached:
+                continue
+            if root not in reached:
+                identity = identity_of(root)
                 walk.run(self._scope_of(root))
+                if identity_of(root) != identity:
+                    # It went amid the scan, or another one came into its place: what was not found was not deleted.
+                    missing.append(folder)
+                    continue
                 walks.append(walk)
             reached |= walk.reached
         links = tuple(link for walk in walks for link in self._links(walk)) if self._rules.follow_symlinks else ()
@@ -542,6 +557,8 @@ class Disk:
             if walk.unread or walk.mounts or several or (walk.links and self._rules.follow_symlinks):
                 return None
             walks.append(walk)
+        if any(identity_of(root) != identity for (root, _), (_, identity) in zip(order, now.folders, strict=True)):
+            return None
         return Scan(
             files=tuple(sorted((file for walk in walks for file in walk.files), key=lambda file: file.key)),
             problems=tuple(dict.fromkeys(problem for walk in walks for problem in walk.problems)),
@@ -562,13 +579,10 @@ class Disk:
         """
         identities = []
         for place, (root, folder) in enumerate(order):
-            try:
-                found = Path(root).stat()
-            except OSError:
+            identity = identity_of(root)
+            if identity is None or any(inside(root, {outer}) for outer, _ in order[:place]):
                 return None
-            if any(inside(root, {outer}) for outer, _ in order[:place]):
-                return None
-            identities.append((folder, (found.st_dev, found.st_ino)))
+            identities.append((folder, identity))
         return ScanBasis(
             folders=tuple(identities),
             rules=tuple(self._texts_above(root) for root, _ in order),

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import DocumentError
-from kb.files.rules import Rules, is_temporary
-from kb.files.scan import Disk
+from kb.files.rules import Rules, Scope, is_temporary
+from kb.files.scan import Disk, Walk
 from kb.records import FileStat, FoundFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from kb.ports import Files
@@ -175,6 +175,44 @@ def test_a_missing_folder_and_one_that_is_a_file_are_missing(tmp_path: Path) -> 
 
     assert scan.missing == (str(tmp_path / "file.md"), str(tmp_path / "gone"))
     assert [file.path for file in scan.files] == ["a.md"]
+
+
+def moved_away(folder: Path) -> None:
+    """A disk is unplugged."""
+    folder.rename(folder.with_name("away"))
+
+
+def replaced(folder: Path) -> None:
+    """A file system is unmounted, which leaves the directory that it was mounted at."""
+    moved_away(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("happens", [moved_away, replaced])
+def test_a_folder_that_goes_amid_a_scan_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]
+) -> None:
+    """Its files were not deleted, though they are no longer found; nor is anything said of some places in it."""
+    folder, other = fill(tmp_path / "notes", "a.md", "sub/b.md"), fill(tmp_path / "other", "c.md")
+    here = disk(folder, other)
+    basis = here.scan().basis
+    assert basis is not None
+    listed = Walk._with_ignores
+
+    def amid(walk: Walk, scope: Scope, prefix: str, directory: str, names: Collection[str]) -> Scope:
+        if directory == str(folder) and (folder / "a.md").exists():
+            happens(folder)
+        return listed(walk, scope, prefix, directory, names)
+
+    monkeypatch.setattr(Walk, "_with_ignores", amid)
+    scan = here.scan()
+
+    assert scan.missing == (str(folder),)
+    assert [file.path for file in scan.files] == ["c.md"]
+    if happens is replaced:
+        folder.rmdir()
+    (tmp_path / "away").rename(folder)
+    assert here.scan_places([(str(folder), "a.md")], basis) is None
 
 
 @not_root
