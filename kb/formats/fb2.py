@@ -92,8 +92,13 @@ def _piece(builder: TextBuilder, element: ET.Element) -> None:
         builder.add_text(line("".join(element.itertext())))
     elif element.tag == "stanza":
         builder.add_text("\n".join(line("".join(verse.itertext())) for verse in element))
-    elif element.tag == "tr":
-        builder.add_line(" | ".join(line("".join(cell.itertext())) for cell in element))
+    elif element.tag == "table":
+        for row in element.iter("tr"):
+            is_header = len(row) > 1 and all(cell.tag == "th" for cell in row)
+            add = builder.add_header_row if is_header else builder.add_line
+            add(" | ".join(line("".join(cell.itertext())) for cell in row))
+        builder.end_table()
+        builder.add_blank_line()
     else:
         for child in element:
             _piece(builder, child)

@@ -27,6 +27,14 @@ MOST_MISTAKES: Final = 8
 LONGEST_NAMED: Final = 40
 LONGEST_VALUE: Final = 1000
 _PANDOC_LINES: Final = 3
+# What begins front matter, and what ends it. Eleventy and others name the language; JSON is read as YAML.
+_YAML_ENDS: Final = frozenset({"---", "..."})
+_TOML_FENCES: Final = frozenset({"+++", "---toml"})
+_FENCES: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("---", "---yaml", "---yml", "---json"), _YAML_ENDS),
+    "+++": frozenset({"+++"}),
+    "---toml": frozenset({"---"}),
+}
 # How many known keys metadata without a fence have at least.
 _FEWEST_KNOWN: Final = 2
 _TITLE_KEYS: Final = ("title",)
@@ -222,22 +230,22 @@ def _is_front_matter(values: Mapping[str, Any], unread: Sequence[str]) -> bool:
 
 def _closing(lines: Sequence[str], begin: int) -> int | None:
     """Return the index of the fence that closes the block at an index; None if either fence is missing."""
-    fence = lines[begin].rstrip() if begin < len(lines) else ""
-    if fence not in {"---", "+++"}:
+    ends = _FENCES.get(lines[begin].rstrip()) if begin < len(lines) else None
+    if ends is None:
         return None
-    ends = {"+++"} if fence == "+++" else {"---", "..."}
     return next((number for number in range(begin + 1, len(lines)) if lines[number].rstrip() in ends), None)
 
 
 def _parsed(fence: str, lines: Sequence[str]) -> tuple[Mapping[str, Any], tuple[str, ...]] | None:
     """Return the values of a block and its invalid keys; None if it is not front matter."""
-    parse = _parse_toml if fence == "+++" else _parse_yaml
-    if fence == "---":
+    is_toml = fence in _TOML_FENCES
+    parse = _parse_toml if is_toml else _parse_yaml
+    if not is_toml:
         lines = [_with_quoted_tags(line) if "#" in line else line for line in lines]
     try:
         values = parse("\n".join(lines))
     except ValueError:
-        return _entry_by_entry(lines, parse) if fence == "---" else _line_by_line(lines, parse)
+        return _line_by_line(lines, parse) if is_toml else _entry_by_entry(lines, parse)
     return None if values is None else (values, ())
 
 

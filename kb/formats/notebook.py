@@ -8,6 +8,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Final
 
 from kb.formats.builder import Unreadable, clean
+from kb.formats.frontmatter import FrontMatter, read_front_matter
 from kb.formats.markdown import unescaped
 from kb.formats.markup import parents_of_items
 from kb.records import LineContext
@@ -28,7 +29,9 @@ _LONGEST_OUTPUT: Final = 2_000
 
 
 def prepare() -> None:
-    """Nothing: Python reads JSON."""
+    """Load what reads front matter."""
+    for fence in ("---", "+++"):
+        read_front_matter(f"{fence}\n{fence}\n")
 
 
 def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> None:
@@ -47,10 +50,19 @@ def extract(_name: str, data: bytes, builder: TextBuilder, _limits: Limits) -> N
         raise Unreadable("is not a notebook: it has no cells", "Open it with Jupyter")
     metadata = notebook.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    builder.set_properties(text_of(metadata.get("title") or metadata.get("name")), _authors(metadata))
+    front = _front_matter(cells)
+    title = front.title or text_of(metadata.get("title") or metadata.get("name"))
+    builder.set_properties(title, _authors(metadata), front.date.isoformat() if front.date else "")
+    builder.add_tags(front.tags, front.language)
     for number, cell in enumerate(cells, 1):
         if isinstance(cell, dict):
             _cell(builder, number, cell)
+
+
+def _front_matter(cells: Sequence[Any]) -> FrontMatter:
+    """Return the front matter in the first cell, where Quarto has it; the cell is text as well."""
+    first = cells[0] if cells and isinstance(cells[0], dict) else {}
+    return read_front_matter(text_of(first.get("source")) if first.get("cell_type") in {"raw", "markdown"} else "")
 
 
 def cells_of(notebook: dict[str, Any]) -> object:

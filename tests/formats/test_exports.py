@@ -124,6 +124,23 @@ def test_fictionbook() -> None:
         extracted(fb2, "<a/>")
 
 
+def test_column_names_of_a_fictionbook() -> None:
+    """The rows of a table are told the names of its columns, what follows it is not."""
+    rows = "".join(f"<tr><td>tern {at}</td><td>{at}</td></tr>" for at in range(3))
+    table = f"<table><tr><th>Bird</th><th>Count</th></tr>{rows}</table><table>{rows}</table>"
+    found = extracted(
+        fb2,
+        "<FictionBook xmlns='http://www.gribuser.ru/xml/fictionbook/2.0'><description/><body><section><p>Terns.</p>"
+        f"{table}<p>After.</p></section></body></FictionBook>",
+    )
+
+    lines = found.text.split("\n")
+    assert [(lines[first - 1], lines[last - 1], text) for first, last, text in found.context] == [
+        ("tern 0 | 0", "tern 2 | 2", "Bird | Count")
+    ]
+    assert found.text.endswith("\n\nAfter.\n")
+
+
 def test_cards() -> None:
     """Names, numbers and addresses of each card, of every version; no picture."""
     folded = textwrap.fill(PICTURE, 74).replace("\n", "\n ")

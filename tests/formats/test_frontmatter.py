@@ -372,6 +372,26 @@ def test_metadata_without_fence(text: str, title: str, tags: tuple[str, ...], da
     assert (front.title, front.tags, front.date, front.body_line, front.says) == (title, tags, day, 1, False)
 
 
+@pytest.mark.parametrize(
+    ("text", "title", "tags"),
+    [
+        ('---json\n{"title": "Mill", "tags": ["a", "b"]}\n---\nText', "Mill", ("a", "b")),
+        ("---yaml\ntitle: Mill: a walk\ntags: [a]\n---\nText", "Mill: a walk", ("a",)),
+        ("---yml  \ntitle: Mill\n...\nText", "Mill", ()),
+        ('---toml\ntitle = "Mill"\ntags = ["a"]\n---\nText', "Mill", ("a",)),
+        ('---toml\ntitle = "Mill\ntags = ["a"]\n---\nText', "Mill", ("a",)),
+        ("---js\n{title: 'Mill'}\n---\nText", "", ()),
+        ("---json and more\ntitle: Mill\n---\nText", "", ()),
+    ],
+)
+def test_fences_that_name_their_language(text: str, title: str, tags: tuple[str, ...]) -> None:
+    """As Eleventy takes them; JavaScript is not read."""
+    front = read_front_matter(text)
+
+    assert (front.title, front.tags) == (title, tags)
+    assert text.split("\n")[front.body_line - 1] == ("Text" if title else text.split("\n", maxsplit=1)[0])
+
+
 @pytest.mark.parametrize("above", ["", "\n\n"])
 @pytest.mark.parametrize(
     ("text", "title", "tags", "line"),

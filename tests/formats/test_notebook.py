@@ -19,6 +19,17 @@ def extracted(*cells: tuple[str, str] | tuple[str, str, str]) -> Extracted:
     return builder.build()
 
 
+@pytest.mark.parametrize("kind", ["raw", "markdown"])
+def test_front_matter_in_the_first_cell(kind: str) -> None:
+    """As of Quarto: title, date and tags; a rule in a later cell or in code is none."""
+    head = "---\ntitle: Mill\ndate: 2025-03-04\ncategories: [a, b]\n---"
+    found = extracted((kind, head), ("markdown", "Text."))
+
+    assert (found.title, found.date, found.tags) == ("Mill", "2025-03-04", ["a", "b"])
+    assert extracted(("markdown", "Text."), (kind, head)).title == ""
+    assert extracted(("code", head)).title == ""
+
+
 @pytest.mark.parametrize(
     ("written", "told"),
     [
