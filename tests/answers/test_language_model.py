@@ -108,7 +108,7 @@ def server() -> Iterator[str]:
 
 def test_a_server_on_this_machine_is_asked_past_the_proxy(server: str) -> None:
     """With the rules as the system message, the schema, and the limit of tokens."""
-    limits = AnswerLimits(time.monotonic() + 20, 77, lambda: False)
+    limits = AnswerLimits(time.monotonic() + 120, 77, lambda: False)
     written = open_model("small", server, offline=True).write(Prompt("rules", "question"), SCHEMA, limits)
 
     (sent,) = _Server.sent
@@ -120,7 +120,7 @@ def test_a_server_on_this_machine_is_asked_past_the_proxy(server: str) -> None:
 
 def test_a_wrong_endpoint_is_told_in_one_sentence() -> None:
     """With the reason of the system."""
-    limits = AnswerLimits(time.monotonic() + 20, 77, lambda: False)
+    limits = AnswerLimits(time.monotonic() + 120, 77, lambda: False)
     with pytest.raises(AnswerError) as caught:
         open_model("small", "http://127.0.0.1:9/v1", offline=True).write(Prompt("a", "b"), SCHEMA, limits)
     assert caught.value.message == "small cannot be asked at 127.0.0.1:9: Connection refused"
@@ -150,7 +150,7 @@ def test_a_refusal_of_the_server_is_told_with_its_remedy(status: int, body: str,
     def refuses(_system: str, _user: str) -> str:
         raise Refused(status, body)
 
-    limits = AnswerLimits(time.monotonic() + 20, 77, lambda: False)
+    limits = AnswerLimits(time.monotonic() + 120, 77, lambda: False)
     with serving(refuses) as served, pytest.raises(AnswerError) as caught:
         open_model("small", served.url, offline=True).write(Prompt("a", "b"), SCHEMA, limits)
     assert message in caught.value.message
@@ -190,7 +190,7 @@ def test_an_answer_that_is_given_up_closes_its_connection(is_silent: bool) -> No
         model = open_model("small", f"http://127.0.0.1:{server.server_address[1]}/v1", offline=True, seconds=1.0)
         with pytest.raises(AnswerError, match="did not answer in time"):
             model.write(Prompt("a", "b"), SCHEMA, AnswerLimits(time.monotonic() + 0.8, 9999, lambda: False))
-        assert is_closed.wait(20)
+        assert is_closed.wait(120)
         server.shutdown()
 
 
@@ -200,7 +200,7 @@ def test_a_model_without_its_key_names_where_it_is_stored(monkeypatch: pytest.Mo
     name = next(one.model_id for one in llm.get_models() if one.needs_key == "openai")
     model = open_model(name, "api.openai.com", offline=False)
     with pytest.raises(AnswerError) as caught:
-        model.write(Prompt("a", "b"), SCHEMA, AnswerLimits(time.monotonic() + 20, 77, lambda: False))
+        model.write(Prompt("a", "b"), SCHEMA, AnswerLimits(time.monotonic() + 120, 77, lambda: False))
     assert caught.value.message == f"{name} at api.openai.com needs a key"
     assert caught.value.remedy == "Store a key that it takes: llm keys set openai"
 
@@ -211,6 +211,6 @@ def test_a_server_that_hangs_up_stopped_amid_its_answer() -> None:
     def stops(_system: str, _user: str) -> str:
         raise ConnectionError
 
-    limits = AnswerLimits(time.monotonic() + 20, 77, lambda: False)
+    limits = AnswerLimits(time.monotonic() + 120, 77, lambda: False)
     with serving(stops) as served, pytest.raises(AnswerError, match="small stopped amid its answer"):
         open_model("small", served.url, offline=True).write(Prompt("a", "b"), SCHEMA, limits)

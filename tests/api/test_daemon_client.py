@@ -223,7 +223,7 @@ def test_an_index_run_is_stopped_by_hanging_up(running: Running, monkeypatch: py
         client = DaemonClient(running.settings)
         report = client.index(should_stop=lambda: True)
         client.close()
-        assert stopped.wait(30)
+        assert stopped.wait(120)
 
     assert report == IndexReport(interrupted=True)
 
@@ -243,8 +243,8 @@ def test_a_daemon_that_stops_is_not_taken_for_a_busy_one(running: Running, monke
     client = DaemonClient(running.settings)
     with ThreadPoolExecutor(2) as pool, running.serving():
         waiting, indexing = pool.submit(client.sync), pool.submit(client.index)
-        assert running.daemon.waiting.wait(30)
-        assert at_work.wait(30)
+        assert running.daemon.waiting.wait(120)
+        assert at_work.wait(120)
     client.close()
 
     assert isinstance(waiting.exception(), NoDaemon)
@@ -364,11 +364,11 @@ def test_a_call_is_cancelled_from_another_thread(running: Running) -> None:
         client, cancellation = DaemonClient(running.settings), Cancellation()
 
         def cancel() -> None:
-            running.daemon.waiting.wait(30)
+            running.daemon.waiting.wait(120)
             cancellation.cancel()
 
         threading.Thread(target=cancel).start()
         with pytest.raises(CallCancelled):
             cancellation.run(client.sync)
-        assert running.daemon.left.wait(30)
+        assert running.daemon.left.wait(120)
         client.close()

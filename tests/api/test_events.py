@@ -132,8 +132,9 @@ def test_a_listener_that_falls_behind_is_disconnected() -> None:
     assert asyncio.run(listen()) == 0
 
 
-def test_progress_comes_a_few_times_a_second() -> None:
+def test_progress_comes_a_few_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches are indexed more often than anyone looks."""
+    monkeypatch.setattr("kb.api.events._PROGRESS_SECONDS", 30.0)
     bus = EventBus()
     bus.publish("state", STATE)
     (first,) = received(bus)

@@ -408,7 +408,7 @@ def _found(case: Case, request: SearchRequest, _told: list[str], *, through_daem
 
 def daemon_silent(world: World) -> None:
     """A daemon that is suspended: the system accepts connections for it."""
-    world.patience = 2.0
+    world.monkeypatch.setattr("kb.doctor.case.ANSWER_SECONDS", 0.5)
     hold(world)
     listening = listen(str(world.store), os.environ)
     world.closing += [listening.remove, listening.socket.close]
@@ -416,7 +416,7 @@ def daemon_silent(world: World) -> None:
 
 def daemon_out_of_reach(world: World) -> None:
     """A daemon whose socket is in the runtime folder of another session."""
-    world.patience = 1.0
+    world.monkeypatch.setattr("kb.doctor.daemon._RETURNS_SECONDS", 0.5)
     hold(world)
 
 

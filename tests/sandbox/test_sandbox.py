@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from kb.errors import DocumentBusy, DocumentError
@@ -17,7 +18,8 @@ from kb.sandbox.protocol import RETIRED, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMITS = Limits(seconds=1.0, memory=200_000_000, text=1_000_000)
+# A busy machine may take seconds for what is no trouble.
+LIMITS = Limits(seconds=120.0, memory=200_000_000, text=1_000_000)
 HOSTILE = "hostile_extractors"
 
 
@@ -42,7 +44,6 @@ def refused(sandbox: Sandbox, what: str) -> str:
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ("loop", "takes longer than 1 seconds to read (documents.seconds)"),
         ("crash", "made its reader crash (Segmentation fault)"),
         ("leave", "made its reader crash (exit code 3)"),
         ("memory", "needs more than 200 MB of memory to read (documents.memory_mb)"),
@@ -53,8 +54,18 @@ def refused(sandbox: Sandbox, what: str) -> str:
     ],
 )
 def test_failed_file_does_not_affect_next(sandbox: Sandbox, what: str, reason: str) -> None:
-    """Loops, crashes, bombs, and access to files or the network give a reason; the sandbox continues."""
+    """Crashes, bombs, and access to files or the network give a reason; the sandbox continues."""
     assert refused(sandbox, what) == reason
+    assert sandbox.extract(HOSTILE, "x.any", b"fine").text == "fine\n"
+
+
+def test_failed_file_that_never_ends_does_not_affect_next(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is ended after the time that a file has."""
+    sandbox.close()
+    monkeypatch.setattr(sandbox, "_limits", msgspec.structs.replace(LIMITS, seconds=1.0))
+    assert refused(sandbox, "loop") == "takes longer than 1 seconds to read (documents.seconds)"
+
+    monkeypatch.setattr(sandbox, "_limits", LIMITS)
     assert sandbox.extract(HOSTILE, "x.any", b"fine").text == "fine\n"
 
 

@@ -93,12 +93,12 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     thread = threading.Thread(target=daemon.serve, args=[ready.set])
     thread.start()
     try:
-        assert ready.wait(60)
+        assert ready.wait(120)
         wait_until(lambda: daemon.status()["state"] == "watching")
         yield Running(file, folders, said, daemon)
     finally:
         daemon.stop()
-        thread.join(60)
+        thread.join(120)
         shutil.rmtree(runtime)
     assert not thread.is_alive()
 
@@ -143,10 +143,10 @@ def test_a_command_that_waits_for_the_index_keeps_no_edit_waiting(
     ended: list[tuple[int | None, str]] = []
     thread = threading.Thread(target=lambda: ended.append(running.command(*command)))
     thread.start()
-    assert waiting.wait(60)
+    assert waiting.wait(120)
 
     running.configure(2)
-    thread.join(60)
+    thread.join(120)
 
     assert [code for code, _ in ended] == [0]
     assert "two/two.md" in running.command("list")[1]
@@ -178,9 +178,9 @@ def waiting_program(
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert busy.wait(60)
+    assert busy.wait(120)
     edit()
-    thread.join(60)
+    thread.join(120)
     return told
 
 
@@ -259,7 +259,7 @@ def test_a_command_that_is_given_up_while_the_configuration_was_edited_ends(
     thread = threading.Thread(target=lambda: ended.append(running.command("sync")[0]))
     thread.start()
     gone.set()
-    thread.join(60)
+    thread.join(120)
 
     assert len(ended) == 1
     assert ended[0] != 0

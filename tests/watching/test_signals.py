@@ -58,7 +58,7 @@ def stopped(runtime: Path, tmp_path: Path, step: str, number: signal.Signals) ->
         assert child.stderr is not None
         assert child.stdout.readline() == "here\n", child.stderr.read()
         child.send_signal(number)
-        code = child.wait(60)
+        code = child.wait(120)
         said = [line.split(" ", 1)[1] for line in child.stderr.read().splitlines()]
 
     started = step == "index"
