@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from kb.errors import RequestError
+from kb.records import folded
 from kb.search.types import is_of_type, type_named
 from kb.system.paths import is_absolute, real_path, with_slashes
 
@@ -137,9 +138,9 @@ def tag_count(files: Iterable[KnownFile]) -> list[tuple[str, int]]:
         own: dict[str, str] = {}
         for tag in file.tags:
             for above in _with_those_above(tag):
-                own.setdefault(above.casefold(), above)
-        for folded, tag in own.items():
-            spellings.setdefault(folded, Counter())[tag] += 1
+                own.setdefault(folded(above), _one_form(above))
+        for key, tag in own.items():
+            spellings.setdefault(key, Counter())[tag] += 1
     counts = [(found.most_common(1)[0][0], found.total()) for found in spellings.values()]
     return sorted(counts, key=lambda one: (-one[1], one[0].casefold()))
 
@@ -157,8 +158,8 @@ def _folded_tags(tags: tuple[str, ...]) -> frozenset[str]:
 
 
 def _folded(tag: str) -> str:
-    """Return a tag without ``#`` and case: ``#Work`` and ``work`` are equal."""
-    return tag.removeprefix("#").strip("/").casefold()
+    """Return a tag without ``#`` and case: ``#Work`` and ``work`` are equal, and so are both forms of an accent."""
+    return folded(tag.removeprefix("#").strip("/"))
 
 
 def _tag_matcher(tags: tuple[str, ...]) -> Callable[[KnownFile], bool]:
@@ -259,5 +260,5 @@ def _comparable(path: str) -> str:
 
 
 def _one_form(path: str) -> str:
-    """Return a path in NFC: some file systems store accents as separate characters (NFD)."""
+    """Return a path or tag in NFC: some systems write accents as separate characters (NFD)."""
     return path if path.isascii() else unicodedata.normalize("NFC", path)

@@ -179,6 +179,17 @@ def test_tags_are_counted_by_file_with_those_above_them() -> None:
     assert tag_count([]) == []
 
 
+def test_tags_match_in_either_form_of_accents() -> None:
+    """Editors on macOS may write them as separate characters; they are counted and excluded as one, too."""
+    apart = unicodedata.normalize("NFD", "größe/é")
+    files = [known("a", tags=(apart,)), known("b", tags=("Größe/É",)), known("c", tags=("grosse",))]
+
+    for tag in ("größe", apart, "#GRÖSSE/É", unicodedata.normalize("NFD", "Größe")):
+        assert [one.path for one in selected(files, Filters(tags=(tag,)))] == ["a", "b"]
+        assert [one.path for one in selected(files, Filters(tags=(f"!{tag}",)))] == ["c"]
+    assert tag_count(files)[:1] == [("größe", 2)]
+
+
 NAMES = st.sampled_from(["a", "b", "ab", "a b", "a[1]", "x!", "é", "a.md"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 
