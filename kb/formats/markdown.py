@@ -42,8 +42,6 @@ _PARAGRAPH_END: Final = re.compile(r"\n[ \t]*(?=\n)")
 _TAG: Final = re.compile(
     r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u200a\u200e-\u205f\u2065-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)"
 )
-    r"#([^\s\0!-,.:-@\[-^`{-~\u2000-\u200a\u200e-\u205f\u2065-\u206f\u2e00-\u2e7f\u3000-\u303f\uff00-\uff0f\uff1a-\uff20]+)"
-)
 _LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
 _WIKILINK_PARTS: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
 # As in CommonMark, only a title may follow the destination: "[sic](see the note)" is not a link. Many programs accept

@@ -31,14 +31,13 @@ from kb.testing import FakeTokens
         ("text #[[Two words]] and #[[One]]", ("Two words", "One")),
         ("#a #b #a", ("a", "b")),
         (
-            "#\u06a9\u062a\u0627\u0628\u200c\u0647\u0627 #gua\u200bnaco #mo\u2060a\u200b #👩\u200d🌾 #a\u2014b #c\u2003d",
+            "#\u06a9\u062a\u0627\u0628\u200c\u0647\u0627 #gua\u200bnaco #mo\u2060a\u200b #👩\u200d🌾 #a\u2014b",
             (
                 "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
                 "gua\u200bnaco",
                 "mo\u2060a\u200b",
                 "👩\u200d🌾",
                 "a",
-                "c",
             ),
         ),
         ("#`code` #b`code`", ("b",)),
