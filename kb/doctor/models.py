@@ -96,7 +96,12 @@ def fingerprint(case: Case) -> Finding:
         return ok("the store was filled with the configured model")
     full = Remedy(case.command("index", "--full"), after=", which embeds everything with the configured model")
     if name == case.settings.config.embed.model:
-        return failed("the store was filled with other files or another precision of {model}", full, model=_shown(name))
+        return failed(
+            "the store was filled with other files or another precision of {model}",
+            # Files that were damaged would fill the store with vectors that mean nothing.
+            Remedy(full.command, "Put its files or embed.precision back; if the change is meant: ", full.after),
+            model=_shown(name),
+        )
     return failed(
         "the store was filled with {before}, and the configuration names {model}",
         Remedy(full.command, after=f"{full.after}; or set embed.model back"),

@@ -1248,7 +1248,12 @@ FAULTS: Final[dict[str, Fault]] = {
         "model", "failed", "there is no model directory", "embed.model", model_directory_absent
     ),
     "store of another model": Fault(
-        "fingerprint", "failed", "other files or another precision", "kb index --full", model_switched, indexed_in_full
+        "fingerprint",
+        "failed",
+        "other files or another precision",
+        "back; if the change is meant: kb index --full",
+        model_switched,
+        indexed_in_full,
     ),
     "ONNX form absent": Fault("runtime", "failed", "there is no ONNX form", "kb model export", no_form, form_made),
     "export to ONNX failed": Fault(
