@@ -273,6 +273,12 @@ class Walk:
             self.mounts.append(prefix[:-1])
         return entries, self._with_ignores(scope, prefix, directory, entries.keys())
 
+    def still_mounted(self) -> Iterator[str]:
+        """Yield the mounts that are there after the scan: what is not found below another one was not deleted."""
+        for path in self.mounts:
+            if device_of(join(self._root, path)) not in {0, self._device}:
+                yield path
+
     def _read_directories(self) -> None:
         while self._directories:
             self._read(*self._directories.pop())
@@ -614,7 +620,7 @@ class Disk:
 
         A bind mount may have the same device number, and not every system has a table.
         """
-        found = {(walk.folder, path) for walk in walks for path in walk.mounts}
+        found = {(walk.folder, path) for walk in walks for path in walk.still_mounted()}
         for walk in walks:
             root = join(real_path(walk.folder), "")
             found.update((walk.folder, point[len(root) :]) for point in self._mounted() if point.startswith(root))

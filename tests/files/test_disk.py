@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import kb.files.scan
 from kb.errors import DocumentError
 from kb.files.rules import Rules, Scope, is_temporary
 from kb.files.scan import Disk, Walk
@@ -213,6 +214,26 @@ def test_a_folder_that_goes_amid_a_scan_is_missing(
         folder.rmdir()
     (tmp_path / "away").rename(folder)
     assert here.scan_places([(str(folder), "a.md")], basis) is None
+
+
+@pytest.mark.parametrize("left", [0, 1], ids=["no directory", "the directory below"])
+def test_a_mount_that_goes_amid_a_scan_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    """What is no longer found below it is kept, as below any mount that is lost."""
+    folder = fill(tmp_path / "notes", "a.md", "disk/b.md", "disk/below/c.md")
+    devices = {str(folder / "disk"): 2, str(folder / "disk" / "below"): 2}
+    monkeypatch.setattr(kb.files.scan, "device_of", lambda directory: devices.get(directory, 1))
+    here = disk(folder)
+    assert here.scan().mounts == ((str(folder), "disk"), (str(folder), "disk/below"))
+    listed = Walk._with_ignores
+
+    def amid(walk: Walk, scope: Scope, prefix: str, directory: str, names: Collection[str]) -> Scope:
+        if directory == str(folder / "disk" / "below"):
+            devices.update(dict.fromkeys(devices, left))
+        return listed(walk, scope, prefix, directory, names)
+
+    monkeypatch.setattr(Walk, "_with_ignores", amid)
+
+    assert here.scan().mounts == ()
 
 
 @not_root
