@@ -158,7 +158,6 @@ def _in_file(data: bytes, *, tolerant: bool) -> str:
         Undetermined: It cannot be determined here.
         ValueError: It is not valid TOML.
     """
-    content = data.decode("utf-8-sig")
     if not _may_name_store(data):
         return DEFAULT_STORE
     if any(line.count(b".") > _MOST_DOTS for line in data.split(b"\n")):
@@ -166,7 +165,7 @@ def _in_file(data: bytes, *, tolerant: bool) -> str:
         raise Undetermined
     import tomllib
 
-    text = content.replace("\r\n", "\n")
+    text = data.decode("utf-8-sig").replace("\r\n", "\n")
     try:
         section = tomllib.loads(text).get("store", {})
     except tomllib.TOMLDecodeError:
