@@ -32,7 +32,7 @@ def configuration(case: Case) -> Finding:
         return failed("{reason}", _correction(case, error), reason=reason)
     if not settings.config.folders.paths:
         if settings.file is None:
-            return _unreachable(user_config_path()) or failed("there is no configuration", _SET_UP)
+            return unreachable(user_config_path()) or failed("there is no configuration", _SET_UP)
         return failed("{file} names no folder", f"{case.command('init', '--add')} FOLDER", file=str(settings.file))
     given = len(settings.origins)
     details = ("file", str(settings.file)), ("values given", given)
@@ -41,7 +41,7 @@ def configuration(case: Case) -> Finding:
     return ok("{file}", file=str(settings.file)).with_details(*details)
 
 
-def _unreachable(file: Path) -> Finding | None:
+def unreachable(file: Path) -> Finding | None:
     """Why the user's own configuration is not found although something is there; None if nothing is."""
     for folder in reversed(file.parents):
         if folder.is_dir() and not os.access(folder, os.X_OK):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from faults import FAULTS, closed, mistyped
 
-from kb.doctor.configuration import hidden
+from kb.doctor.configuration import unreachable
 from kb.doctor.table import CHECKS
 from kb.system import shell
 
@@ -66,7 +66,7 @@ def test_a_configuration_in_a_closed_folder_is_not_taken_for_none(world: World) 
     """``kb init`` could not write one there either."""
     closed(lambda world: world.config.parent)(world)
 
-    found = hidden(world.config)
+    found = unreachable(world.config)
 
     assert found is not None
     assert found.remedy.command == f"chmod u+rwx {world.config.parent}"
