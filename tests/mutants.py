@@ -301,7 +301,7 @@ MUTANTS: Final = (
     Mutant(FILTER, "day >= filters.since", "day > filters.since", T_FILTER),
     Mutant(FILTER, "and own.isdisjoint(unwanted)", "", T_FILTER),
     Mutant(FILTER, "for above in _with_those_above(tag))", "for above in [tag])", T_FILTER),
-    Mutant(FILTER, '.strip("/").casefold()', '.strip("/")', T_FILTER),
+    Mutant(FILTER, 'folded(tag.removeprefix("#").strip("/"))', 'tag.removeprefix("#").strip("/")', T_FILTER),
     Mutant(FILTER, " and not _literally(glob, files)]", "]", T_FILTER),
     Mutant(FILTER, "or absolute.match_file(", "or False and (", T_FILTER),
     Mutant(FILTER, "and file.key not in left_out", "", T_FILTER),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,9 @@ class Proxy:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(answer)
+                # Who gave up waiting has closed the connection.
+                with suppress(ConnectionError):
+                    self.wfile.write(answer)
 
             do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815 - names of the base class
 
