@@ -56,15 +56,9 @@ _DELETE_LEAVING = "DELETE FROM passages WHERE state = 'leaving' AND file_id IN (
 _MAKE_COMING_LIVE = (
     "UPDATE passages SET state = 'live' WHERE state = 'coming' AND file_id IN (SELECT value FROM json_each(?))"
 )
-_MAKE_LIVE_COMING = (
-    "UPDATE passages SET state = 'coming' "
-    "WHERE state = 'live' AND (? IS NULL OR file_id IN (SELECT value FROM json_each(?)))"
-)
+_MAKE_LIVE_COMING = "UPDATE passages SET state = 'coming' WHERE state = 'live'"
 # A failed file has no vectors; live passages of a pending one become coming.
-_MARK_PENDING = (
-    "UPDATE files SET state = 'pending', live = 0 "
-    "WHERE state != 'failed' AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))"
-)
+_MARK_PENDING = "UPDATE files SET state = 'pending', live = 0 WHERE state != 'failed'"
 _STATES = (
     "SELECT file_id, id, state, key IN (SELECT passage FROM unembedded) FROM passages "
     "WHERE file_id IN (SELECT value FROM json_each(?)) ORDER BY file_id, ordinal"
@@ -126,9 +120,8 @@ _WITHOUT_CENTROID = """
     SELECT id FROM files f
     WHERE live > 1 AND NOT EXISTS (SELECT 1 FROM middles m WHERE m.file_id = f.id)
     AND NOT EXISTS (SELECT 1 FROM unembedded u WHERE u.file_id = f.id)
-    AND (? IS NULL OR id IN (SELECT value FROM json_each(?)))
 """
-_DELETE_CENTROIDS = "DELETE FROM middles WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
+_DELETE_CENTROIDS = "DELETE FROM middles WHERE TRUE"
 # A file may have been deleted since its centroid was computed.
 _STORE_CENTROID = """
     INSERT INTO middles (file_id, vector) SELECT id, ? FROM files WHERE id = ?
@@ -372,14 +365,12 @@ class SqliteCatalog:
             _store_centroids(connection, centroids)
 
     def files_without_centroid(self, file_ids: Sequence[int] | None = None) -> list[int]:
-        listed = None if file_ids is None else json.dumps(list(file_ids))
-        return self._database.rows(_WITHOUT_CENTROID, (listed, listed), lambda row: int(row[0]))
+        return self._database.rows(*rows.only(_WITHOUT_CENTROID, "id", file_ids), lambda row: int(row[0]))
 
     def mark_pending(self, file_ids: Sequence[int] | None = None) -> None:
-        listed = None if file_ids is None else json.dumps(list(file_ids))
         with self._database.writing() as connection:
-            connection.execute(_MAKE_LIVE_COMING, (listed, listed))
-            connection.execute(_MARK_PENDING, (listed, listed))
+            connection.execute(*rows.only(_MAKE_LIVE_COMING, "file_id", file_ids))
+            connection.execute(*rows.only(_MARK_PENDING, "id", file_ids))
             queue.remove_files(connection, file_ids)
             _delete_centroids(connection, file_ids)
 
@@ -702,8 +693,7 @@ def _store_centroids(connection: sqlite3.Connection, vectors: Mapping[int, NDArr
 
 def _delete_centroids(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:
     """Delete the centroids of these files, or of all."""
-    listed = None if file_ids is None else json.dumps(list(file_ids))
-    connection.execute(_DELETE_CENTROIDS, (listed, listed))
+    connection.execute(*rows.only(_DELETE_CENTROIDS, "file_id", file_ids))
 
 
 def _centroid_of(row: tuple[Any, ...]) -> tuple[int, NDArray[np.float32]]:

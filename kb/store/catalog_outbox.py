@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from kb.store.catalog_rows import only
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
@@ -25,5 +27,4 @@ def add(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
 
 def remove(connection: sqlite3.Connection, ids: Sequence[str] | None) -> None:
     """Take passages, or all, out of the outbox."""
-    listed = None if ids is None else json.dumps(list(ids))
-    connection.execute("DELETE FROM unsent WHERE ? IS NULL OR id IN (SELECT value FROM json_each(?))", (listed, listed))
+    connection.execute(*only("DELETE FROM unsent WHERE TRUE", "id", ids))

@@ -52,7 +52,7 @@ _ADD = """
 _REMOVE = (
     "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages WHERE id IN (SELECT value FROM json_each(?)))"
 )
-_REMOVE_FILES = "DELETE FROM unembedded WHERE ? IS NULL OR file_id IN (SELECT value FROM json_each(?))"
+_REMOVE_FILES = "DELETE FROM unembedded WHERE TRUE"
 _REMOVE_LEAVING = (
     "DELETE FROM unembedded WHERE passage IN (SELECT key FROM passages "
     "WHERE state = 'leaving' AND file_id IN (SELECT value FROM json_each(?)))"
@@ -80,8 +80,7 @@ def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
 
 def remove_files(connection: sqlite3.Connection, file_ids: Sequence[int] | None) -> None:
     """Take all passages of these files, or of all, out of the queue."""
-    listed = None if file_ids is None else json.dumps(list(file_ids))
-    connection.execute(_REMOVE_FILES, (listed, listed))
+    connection.execute(*rows.only(_REMOVE_FILES, "file_id", file_ids))
 
 
 def remove_leaving(connection: sqlite3.Connection, file_ids: Sequence[int]) -> None:

@@ -58,6 +58,18 @@ def text_of(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
+def only(statement: str, column: str, ids: Sequence[object] | None) -> tuple[str, tuple[str, ...]]:
+    """Return a statement that ends in conditions, and its parameters, for the rows with these ids, or for all.
+
+    With a parameter for that, ``? IS NULL OR column IN ...``, SQLite would look at every row.
+    """
+    if ids is None:
+        return statement, ()
+    # json_each passes a list of any length as one parameter, regardless of SQLite's limit.
+    some = f"{statement} AND {column} IN (SELECT value FROM json_each(?))"  # noqa: S608  (only constants are put in)
+    return some, (json.dumps(list(ids)),)
+
+
 def place(file: FoundFile) -> tuple[bytes, bytes]:
     """Folder and path as the file system's bytes."""
     return os.fsencode(file.folder), os.fsencode(file.path)

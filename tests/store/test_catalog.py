@@ -541,6 +541,34 @@ def test_centroids_of_an_earlier_kb_are_forgotten(path: str, monkeypatch: pytest
         assert catalog.centroids([1])[1].tolist() == new.tolist()
 
 
+def test_what_changes_one_file_looks_at_no_row_of_others(catalog: SqliteCatalog) -> None:
+    """However many there are: an index leads to the rows of the file."""
+    index(catalog, *(change(number, f"{number}.md", f"p{number}", f"q{number}") for number in range(1, 9)))
+    catalog.store_centroids({number: np.ones(2, np.float32) for number in range(1, 8)})
+    statements: list[str] = []
+    with catalog._database.reading() as connection:
+        connection.set_trace_callback(statements.append)
+
+    queue(catalog, change(1, "1.md", "p1", "r1"))
+    catalog.embedded(["p1", "r1"], {1: np.ones(2, np.float32)})
+    catalog.mark_pending([2])
+    found = catalog.files_without_centroid([7, 8]), list(catalog.centroids([7, 8]))
+    catalog.passage_ids([2])
+    catalog.remove([2])
+
+    assert found == ([8], [7])
+    with catalog._database.reading() as connection:
+        connection.set_trace_callback(None)
+        read_whole = {
+            step
+            for statement in dict.fromkeys(statements)
+            if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT"))
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+            if step.decode().startswith(("SCAN f", "SCAN p", "SCAN m", "SCAN u"))
+        }
+    assert read_whole == set()
+
+
 def queue(catalog: SqliteCatalog, *changes: FileChange, run: int | None = None) -> None:
     """Begin and finish changes none of whose passages has a vector."""
     catalog.begin(changes)
