@@ -115,7 +115,7 @@ def _is_mounted_read_only(path: Path) -> bool:
 
 def _mounted_for_writing(path: Path) -> str:
     """The command that mounts the file system of a folder for writing."""
-    point = next(one for one in (path, *path.parents) if one.is_mount())
+    point = next(one for one in (path, *path.parents) if os.path.ismount(one))
     return shell.join(["sudo", "mount", "-o", "remount,rw", str(point)])
 
 
