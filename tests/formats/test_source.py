@@ -50,7 +50,7 @@ class Store:
 TAIL = "\n\ndef main() -> None:\n    Store().open()\n\n\nmain()\n"
 
 
-SANDBOX = Sandbox(Limits(seconds=5, memory=300_000_000), [source.PARSER])
+SANDBOX = Sandbox(Limits(seconds=30, memory=300_000_000), [source.PARSER])
 
 
 @pytest.fixture(scope="module", autouse=True)
