@@ -26,7 +26,8 @@ def configuration(case: Case) -> Finding:
     try:
         settings = case.untrusted
         # The home folder of an unknown user is found where a path is resolved.
-        settings.folder_paths(), settings.store_path()
+        settings.folder_paths()
+        settings.store_path()
     except ConfigError as error:
         reason = error.message.replace(":\n  ", ": ", 1).replace("\n  ", "; ")
         return failed("{reason}", _correction(case, error), reason=reason)

@@ -94,6 +94,8 @@ _DRAWN_RULE: Final = re.compile(
     r"\s*[+|├╞╠┣]?[-=─═━:]{2,}(?:(?:[+|┼╪╬╋]| +)[-=─═━:]{2,})+[+|┤╡╣┫]?\s*|\s*[|├╞╠┣][-=─═━:]{2,}[|┤╡╣┫]\s*"
 )
 _DRAWN: Final = re.compile(r"[\s+|:=\u2500-\u257f-]*")
+# The rule above the names, as the one below them.
+_CORNERS: Final = str.maketrans("┌┬┐╔╦╗┏┳┓╭╮", "├┼┤╠╬╣┣╋┫├┤")
 _DRAWN_COLUMN: Final = re.compile("[-=─═━:]{2,}")
 _BARS: Final = re.compile("[|│║┃]")
 _DRAWN_END: Final = re.compile(r"\s*(?:```|~~~|#{1,6} )")
@@ -143,10 +145,7 @@ def _drawn_names(lines: Sequence[str], rule: int, start: int) -> Iterator[list[s
     yield from (_BARS.split(line) for line in lines[first:rule])
 
 
-_CORNERS: Final = str.maketrans("┌┬┐╔╦╗┏┳┓╭╮", "├┼┤╠╬╣┣╋┫├┤")
-
-
-# --- reStructuredText ---------------------------------------------------------------------------------------------
+# --- Tables of reStructuredText -----------------------------------------------------------------------------------
 
 _GRID_RULE: Final = re.compile(r"\s*\+(?:[-=]+\+)+\s*")
 _GRID_HEAD: Final = re.compile(r"\s*\+(?:=+\+)+\s*")
