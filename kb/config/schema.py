@@ -145,8 +145,8 @@ class Embed(Struct, frozen=True):
     precision: Annotated[
         Literal["auto", "float32", "float16", "bfloat16", "int8"],
         Meta(
-            description="The precision of the model. auto: float16 on a GPU, float32 on the CPU. int8: twice as fast "
-            "on a CPU, a little less exact, and vectors of its own (kb index --full)."
+            description="The precision of the model. auto: float16 on a GPU, float32 on the CPU. int8: faster "
+            "on most CPUs, a little less exact, and vectors of its own (kb index --full)."
         ),
     ] = "auto"
     batch_tokens: Annotated[

@@ -96,7 +96,7 @@ def verify(session: Session, name: str | None, as_json: bool) -> int:
 
 @model.command(cls=Command, short_help="Export a model to ONNX, which starts and runs faster.")
 @click.argument("name", required=False)
-@click.option("--int8", is_flag=True, help="Also export an int8 model: twice as fast, slightly less accurate.")
+@click.option("--int8", is_flag=True, help="Also export an int8 model: faster on most CPUs, slightly less accurate.")
 @click.option("--use", "uses", is_flag=True, help="With --int8: also set embed.precision in the configuration to int8.")
 @click.pass_obj
 def export(session: Session, name: str | None, int8: bool, uses: bool) -> int:
