@@ -273,17 +273,17 @@ def test_line_on_top_of_hundred_sections() -> None:
     assert len(_digests(text.replace("# All\n", "# All\n\nA line.\n", 1)) - _digests(text)) == 1
 
 
-@given(st.integers(0, 10_000), st.integers(0, 300), st.sampled_from(["\n\n", "\n", " "]))
+@given(st.integers(0, 10_000), st.integers(0, 120), st.sampled_from(["\n\n", "\n", " "]))
 def test_insertion_in_plain_text_changes_nearby_passages(seed: int, where: int, glue: str) -> None:
     """In a long text without headings only a few passages around a new paragraph, line or sentence are new."""
     chance = random.Random(seed)
-    parts = [" ".join(chance.choices(_WORDS[:9], k=chance.randint(3, 45))) + "." for _ in range(300)]
+    parts = [" ".join(chance.choices(_WORDS[:9], k=chance.randint(3, 45))) + "." for _ in range(120)]
     new = "Something entirely new was inserted here."
 
     before = _digests(glue.join(parts), "n.txt", 128)
     after = _digests(glue.join([*parts[:where], new, *parts[where:]]), "n.txt", 128)
 
-    assert len(before) > 40
+    assert len(before) > 16
     assert len(after - before) <= 6
 
 

@@ -27,10 +27,10 @@ from kb.testing import FakeTokens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SIZE = 20_000
+SIZE = 8_000
 LARGE = 1_500_000
-# What the costliest text takes is some forty times what a plain one takes; twice that is a fault.
-MOST = 100
+# What the costliest text takes is some fifteen times what a plain one takes; more than twice that is a fault.
+MOST = 40
 MODULE = "kb.formats.isolated"
 
 
@@ -66,14 +66,12 @@ def plain_cost() -> float:
 def test_hostile_text_costs_little_more_than_plain_text(name: str, plain_cost: float) -> None:
     """The time does not grow with the square of what is nested, opened or repeated."""
     try:
-        taken = cost(name, HOSTILE[name](SIZE))
-        if taken >= MOST * plain_cost:
-            # Another process may have had the caches of the processor.
-            taken = min(taken, cost(name, HOSTILE[name](SIZE)))
+        # Another process may have had the caches of the processor: it may take longer once or twice.
+        quick = any(cost(name, HOSTILE[name](SIZE)) < MOST * plain_cost for _ in range(3))
     except DocumentError:
         return
 
-    assert taken < MOST * plain_cost
+    assert quick
 
 
 def test_every_format_has_hostile_text() -> None:
@@ -112,7 +110,7 @@ def test_long_texts_are_bounded_in_time(name: str) -> None:
 @pytest.mark.parametrize("name", [*HOSTILE])
 def test_child_returns_same_document(sandbox: Sandbox, name: str) -> None:
     """A document is the same in whichever process it is parsed."""
-    data = HOSTILE[name](3_000).encode("utf-8", "surrogatepass")
+    data = HOSTILE[name](1_500).encode("utf-8", "surrogatepass")
     try:
         expected = extract(name, data)
     except DocumentError as error:
@@ -179,7 +177,7 @@ def test_short_texts_start_no_process() -> None:
     ("limits", "name", "reason"),
     [
         (Limits(seconds=0.1), "headings.md", "takes longer than 0.1 seconds"),
-        (Limits(memory=30_000_000), "deep in lines.json", "memory"),
+        (Limits(memory=10_000_000), "deep in lines.json", "memory"),
         (Limits(text=2_000_000), "keys.json", "more structure than text"),
     ],
 )
@@ -188,7 +186,7 @@ def test_long_text_over_limit_is_reported(limits: Limits, name: str, reason: str
     made = Sandbox(limits, [MODULE])
     try:
         with pytest.raises(DocumentError, match=reason):
-            LongTexts(made).read(name, HOSTILE[name](900_000).encode())
+            LongTexts(made).read(name, HOSTILE[name](300_000).encode())
         assert LongTexts(made).read("a.txt", b"fine") == extract("a.txt", b"fine")
     finally:
         made.close()

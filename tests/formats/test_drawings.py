@@ -22,6 +22,8 @@ from kb.sandbox.protocol import Limits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# The module for HTML loads the encodings, which any process for documents has.
+OFFICE = ("kb.formats.html", "kb.formats.office")
 _A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
 _C = 'xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
 _DGM = 'xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram"'
@@ -91,7 +93,7 @@ def test_drawings_of_word_stand_below_their_paragraph() -> None:
         "<w:t>Shown here</w:t></w:r>",
         f"<w:t>Shown here</w:t></w:r>{chart}{chart}{diagram}",
     )
-    sandbox = Sandbox(Limits(seconds=30, memory=300_000_000, text=2_000_000))
+    sandbox = Sandbox(Limits(seconds=30, memory=300_000_000, text=2_000_000), OFFICE)
     try:
         found = sandbox.extract("kb.formats.office", "x.docx", data)
     finally:

@@ -18,7 +18,7 @@ from kb.formats.fingerprint import Fingerprints, Import, distributions, imports_
 from kb.formats.registry import REGISTRY, Format, Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 # One file of each kind of format, and one whose name says nothing.
@@ -46,19 +46,29 @@ def read_again(after: Fingerprints, before: str | None) -> set[str]:
     return set(filter(after.changed(before), FILES))
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package, in which a test changes a module and brings it back."""
+    folder = tmp_path_factory.mktemp("copied")
+    shutil.copytree(ROOT / "kb", folder / "kb", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 @pytest.fixture
-def edited(tmp_path: Path) -> Callable[..., Fingerprints]:
+def edited(copied: Path) -> Iterator[Callable[..., Fingerprints]]:
     """The versions after a change to a module."""
+    before: dict[Path, str] = {}
 
     def edit(path: str, old: str, new: str) -> Fingerprints:
-        shutil.copytree(ROOT / "kb", tmp_path / "kb", ignore=shutil.ignore_patterns("__pycache__"))
-        file = tmp_path / path
-        text = file.read_text("utf-8")
+        file = copied / path
+        text = before[file] = file.read_text("utf-8")
         assert old in text
         file.write_text(text.replace(old, new, 1), "utf-8")
-        return Fingerprints("settings", root=tmp_path)
+        return Fingerprints("settings", root=copied)
 
-    return edit
+    yield edit
+    for file, text in before.items():
+        file.write_text(text, "utf-8")
 
 
 @pytest.mark.parametrize(

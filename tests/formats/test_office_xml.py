@@ -20,6 +20,8 @@ from kb.sandbox.protocol import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The module for HTML loads the encodings, which any process for documents has.
+OFFICE = ("kb.formats.html", "kb.formats.office")
 COVERED = "<table:covered-table-cell/>"
 ROWS = [
     "Pond | Animal | Count",
@@ -61,7 +63,7 @@ def part(data: bytes, name: str) -> str:
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """Where documents are parsed."""
-    made_ = Sandbox(Limits())
+    made_ = Sandbox(Limits(), OFFICE)
     yield made_
     made_.close()
 

@@ -18,16 +18,18 @@ from kb.sandbox.protocol import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+# The module for HTML loads the encodings, which any process for documents has.
+OFFICE = ("kb.formats.html", "kb.formats.office")
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 NOTES_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.notesSlide+xml"
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """The sandbox as it is used."""
+    """Where presentations are parsed, with the limits as they are used."""
     if not installed("xberg"):
         pytest.skip("the extra 'documents' is not installed")
-    with_limits = Sandbox(Limits(seconds=30, memory=300_000_000, text=2_000_000))
+    with_limits = Sandbox(Limits(seconds=30, memory=300_000_000, text=2_000_000), OFFICE)
     yield with_limits
     with_limits.close()
 

@@ -282,7 +282,7 @@ def test_some_files_are_not_parsed(path: str, text: str) -> None:
     [
         ("a.py", "* a &\n" * 83_000),
         ("a.c", "!\n" * 249_000),
-        ("a.cpp", "a<b<\n" * 50_000),
+        pytest.param("a.cpp", "a<b<\n" * 50_000, marks=pytest.mark.slow),
         ("a.cpp", "a<b<\n" * 99_000),
     ],
 )

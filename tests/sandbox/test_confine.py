@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ESCAPING = "escaping_extractors"
 HOSTILE = "hostile_extractors"
+SCANNED = "kb.formats.scanned"
 LIMITS = Limits(seconds=20.0, memory=400_000_000, text=1_000_000)
 REFUSED = {f"refused: {os.strerror(number)}" for number in (1, 13, 38)}  # EPERM, EACCES, ENOSYS
 linux = pytest.mark.skipif("system calls" not in offered(), reason="this system filters no system calls")
@@ -120,7 +121,7 @@ def test_threads_of_libraries_are_confined(inside: Inside) -> None:
 def test_threads_of_document_parsers_are_confined() -> None:
     """The threads that xberg starts while it is loaded have the filter too."""
     pytest.importorskip("xberg")
-    made = Sandbox(LIMITS)
+    made = Sandbox(LIMITS, ["kb.formats.office"])
     try:
         made.extract("kb.formats.office", "x.rtf", rb"{\rtf1 words}")
         tasks = list(Path(f"/proc/{made.process}/task").iterdir())
@@ -256,7 +257,7 @@ class FalseTesseract(NamedTuple):
 
     def said(self) -> str:
         """The text that it recognises in an image."""
-        return self.sandbox.extract("kb.formats.scanned", "x.png", b"an image").text
+        return self.sandbox.extract(SCANNED, "x.png", b"an image").text
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +268,7 @@ def false_tesseract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FalseT
     program = tmp_path_factory.mktemp("bin") / "tesseract"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-        sandbox = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0))
+        sandbox = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=20.0), [SCANNED])
         yield FalseTesseract(program, sandbox)
         sandbox.close()
 
@@ -320,10 +321,10 @@ def test_tesseract_writes_only_its_folder(false_tesseract: FalseTesseract) -> No
 def test_hanging_tesseract_is_killed(false_tesseract: FalseTesseract) -> None:
     """The time limit for recognition also applies to the program."""
     false_tesseract.write("while :; do :; done")
-    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=0.5))
+    made = Sandbox(Limits(seconds=20.0, ocr="eng", ocr_seconds=0.2), [SCANNED])
     try:
         with pytest.raises(DocumentError, match="takes longer"):
-            made.extract("kb.formats.scanned", "x.png", b"an image")
+            made.extract(SCANNED, "x.png", b"an image")
     finally:
         made.close()
 
