@@ -652,7 +652,7 @@ def test_questions_are_answered_while_indexing(open_kb: Open, notes: Path) -> No
     answers: list[Answer] = []
 
     def ask() -> None:
-        while not done.is_set():
+        while not done.wait(0.02):
             answers.append(kb.search(SEED_QUESTION, limit=1))
 
     def wait(_: object) -> None:

@@ -359,11 +359,23 @@ class Source:
     lines: tuple[tuple[str, int], ...]
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What stands in a node, without its expressions: none of them holds a statement."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        yield from getattr(node, field, ())
+
+
+def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function below a node."""
+    for child in statements(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield child
+        yield from functions(child)
+
+
 def imports(node: ast.AST, *, top: bool = True, types: bool = False) -> Iterator[Import]:
     """Every import below a node."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr):
-            continue
+    for child in statements(node):
         if isinstance(child, ast.Import):
             yield from (Import(alias.name, top, types) for alias in child.names)
         elif isinstance(child, ast.ImportFrom) and child.module:
@@ -377,8 +389,7 @@ def imports(node: ast.AST, *, top: bool = True, types: bool = False) -> Iterator
 def source(path: Path) -> Source:
     """A module of the package, read once."""
     tree = ast.parse(path.read_text("utf-8"))
-    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    lines = tuple((node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions)
+    lines = tuple((node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions(tree))
     return Source(bool(ast.get_docstring(tree)), tuple(imports(tree)), lines)
 
 

@@ -318,9 +318,10 @@ def test_a_made_store_is_asked_like_any_other(tmp_path: Path, monkeypatch: pytes
     assert min(found["cosine"]["p50"], found["hybrid"]["p50"], found["opening"]) > 0
 
 
-def test_what_follows_a_change_is_timed_apart(tmp_path: Path) -> None:
+def test_what_follows_a_change_is_timed_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing has its time, the index run with its scan more than the scan alone."""
-    found = changing.measure(str(tmp_path), 20)
+    monkeypatch.setattr(changing, "_TIMES", 3)
+    found = changing.measure(str(tmp_path), 10)
 
     assert found[changing._RUN] > found[changing._SCAN] > 0
     assert len(found) > 5
@@ -329,7 +330,7 @@ def test_what_follows_a_change_is_timed_apart(tmp_path: Path) -> None:
 def test_made_notes_are_found_by_words_before_their_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that are asked for, while most of the passages wait."""
     monkeypatch.setattr(first_words, "_TOKENS_PER_SECOND", 1e6)
-    found = first_words.measure(str(tmp_path), 100)
+    found = first_words.measure(str(tmp_path), 40)
 
     assert found["found"] == found["asked"] > 0
     assert 0 < found["embedded"] <= found["passages"]

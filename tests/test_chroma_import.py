@@ -6,14 +6,18 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from clean_environ import clean_environ
 
 from kb.chroma_import import import_chromadb, safe_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIL = "open('ran', 'w').close()\nclass X: pass\n"
+
+BAD = "CHROMA_SERVER_HTTP_PORT=abc\nMIGRATIONS=none\nCHROMA_SERVER_CORS_ALLOW_ORIGINS=no json\n"
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,19 +43,88 @@ def open_and_count(folder: Path) -> str:
     )
 
 
+# The C library gives out what was freed last where the size is the same, so this hangs on no chance.
+GIVEN_OUT_AGAIN = """
+import ctypes, os
+from kb.chroma_import import import_chromadb
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+import_chromadb()
+if os.environ["HOW"] == "as it was":
+    libc.mallopt(-6, 0)
+size = 60_000
+blocks = [libc.malloc(size) for _ in range(20)]
+for block in blocks:
+    ctypes.memmove(block, b"deleted note " * 4_000, 52_000)
+for block in blocks[::2]:
+    libc.free(block)
+again = [ctypes.string_at(libc.malloc(size), size) for _ in blocks[::2]]
+print(any(b"deleted note" in one for one in again))
+"""
+GLIBC = platform.libc_ver()[0] == "glibc"
+
+
+@dataclass(frozen=True)
+class Misled:
+    """What a process did with ChromaDB that was to be misled.
+
+    Attributes:
+        folder: The folder that it ran in.
+        kept: Whether memory that was given out again held what was freed; empty where that cannot be told.
+        counted: How many records it counted in its store.
+        after: What the environment and the current folder were at its end.
+        errors: What it wrote on standard error.
+    """
+
+    folder: Path
+    kept: str
+    counted: str
+    after: str
+    errors: str
+
+
+@pytest.fixture(scope="module")
+def misled(tmp_path_factory: pytest.TempPathFactory) -> Misled:
+    """One process for several tests, as each takes a second to import ChromaDB."""
+    folder = tmp_path_factory.mktemp("misled")
+    (folder / ".env").write_text(
+        f"{BAD}CHROMA_PRODUCT_TELEMETRY_IMPL=evilmod.X\nCHROMA_API_IMPL=evilmod.X\n", encoding="utf-8"
+    )
+    (folder / "evilmod.py").write_text(EVIL, encoding="utf-8")
+    code = (GIVEN_OUT_AGAIN if GLIBC else "print()\n") + open_and_count(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        clean_environ(patch, folder / "home")
+        found = run(
+            f"{code}import os; print(os.environ['CHROMA_SERVER_HTTP_PORT'], os.getcwd())",
+            folder,
+            CHROMA_SERVER_HTTP_PORT="abc",
+            CHROMA_PRODUCT_TELEMETRY_IMPL="evilmod.X",
+            PERSIST_DIRECTORY="elsewhere",
+            MIGRATIONS="none",
+            HOW="as kb has it",
+            MALLOC_ARENA_MAX="1",
+        )
+    kept, counted, after, *_ = [*found.stdout.splitlines(), "", "", ""]
+    return Misled(folder, kept, counted, after, found.stderr)
+
+
+def test_hostile_env_file_is_not_read(misled: Misled) -> None:
+    """A .env in the current folder neither stops ChromaDB nor makes it run a module that lies there."""
+    assert misled.counted == "1", misled.errors
+    assert not (misled.folder / "ran").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines",
     [
-        pytest.param(
-            "CHROMA_SERVER_HTTP_PORT=abc\nMIGRATIONS=none\nCHROMA_SERVER_CORS_ALLOW_ORIGINS=no json\n",
-            marks=pytest.mark.slow,
-            id="bad values",
-        ),
+        pytest.param(BAD, id="bad values"),
         pytest.param("CHROMA_PRODUCT_TELEMETRY_IMPL=evilmod.X\nCHROMA_API_IMPL=evilmod.X\n", id="foreign code"),
     ],
 )
-def test_hostile_env_file_is_not_read(tmp_path: Path, lines: str) -> None:
-    """A .env in the current folder neither stops ChromaDB nor makes it run a module that lies there."""
+def test_hostile_env_file_alone_is_not_read(tmp_path: Path, lines: str) -> None:
+    """The same without hostile variables beside it, and with either part of the file alone."""
     (tmp_path / ".env").write_text(lines, encoding="utf-8")
     (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
 
@@ -69,22 +142,10 @@ def test_plain_import_would_have_failed(tmp_path: Path) -> None:
     assert "ValidationError" in run("import chromadb", tmp_path).stderr
 
 
-def test_environment_is_not_read(tmp_path: Path) -> None:
+def test_environment_is_not_read(misled: Misled) -> None:
     """Variables that ChromaDB would take its settings from change nothing, and are still there afterwards."""
-    (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
-    code = open_and_count(tmp_path) + "import os; print(os.environ['CHROMA_SERVER_HTTP_PORT'], os.getcwd())"
-
-    found = run(
-        code,
-        tmp_path,
-        CHROMA_SERVER_HTTP_PORT="abc",
-        CHROMA_PRODUCT_TELEMETRY_IMPL="evilmod.X",
-        PERSIST_DIRECTORY="elsewhere",
-        MIGRATIONS="none",
-    )
-
-    assert found.stdout == f"1\nabc {tmp_path}\n", found.stderr
-    assert not (tmp_path / "ran").exists()
+    assert (misled.counted, misled.after) == ("1", f"abc {misled.folder}"), misled.errors
+    assert not (misled.folder / "ran").exists()
 
 
 @pytest.mark.slow
@@ -137,25 +198,6 @@ def test_threads_may_import_at_once(tmp_path: Path) -> None:
     assert found.stdout == "6 1\n", found.stderr
 
 
-# The C library gives out what was freed last where the size is the same, so this hangs on no chance.
-GIVEN_OUT_AGAIN = """
-import ctypes, os
-from kb.chroma_import import import_chromadb
-
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-import_chromadb()
-if os.environ["HOW"] == "as it was":
-    libc.mallopt(-6, 0)
-size = 60_000
-blocks = [libc.malloc(size) for _ in range(20)]
-for block in blocks:
-    ctypes.memmove(block, b"deleted note " * 4_000, 52_000)
-for block in blocks[::2]:
-    libc.free(block)
-again = [ctypes.string_at(libc.malloc(size), size) for _ in blocks[::2]]
-print(any(b"deleted note" in one for one in again))
-"""
 FREED = """
 import ctypes
 from kb.chroma_import import import_chromadb, safe_settings
@@ -175,19 +217,22 @@ for number in range(9):
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
-@pytest.mark.parametrize(
-    ("how", "kept"),
-    [pytest.param("as it was", "True", marks=pytest.mark.slow), ("as kb has it", "False")],
-)
-def test_allocated_memory_holds_nothing_that_was_freed(tmp_path: Path, how: str, kept: str) -> None:
-    """Once ChromaDB is imported, memory that is given out again is empty, as it is not without kb."""
-    found = run(GIVEN_OUT_AGAIN, tmp_path, HOW=how, MALLOC_ARENA_MAX="1")
-
-    assert found.stdout.split() == [kept], found.stderr
+@pytest.mark.skipif(not GLIBC, reason="only glibc can be told to hand out empty memory")
+def test_allocated_memory_holds_nothing_that_was_freed(misled: Misled) -> None:
+    """Once ChromaDB is imported, memory that is given out again is empty."""
+    assert misled.kept == "False", misled.errors
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to hand out empty memory")
+@pytest.mark.skipif(not GLIBC, reason="only glibc can be told to hand out empty memory")
+@pytest.mark.slow
+def test_allocated_memory_would_hold_what_was_freed(tmp_path: Path) -> None:
+    """As it does without kb: the test above would see it."""
+    found = run(GIVEN_OUT_AGAIN, tmp_path, HOW="as it was", MALLOC_ARENA_MAX="1")
+
+    assert found.stdout.split() == ["True"], found.stderr
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc can be told to hand out empty memory")
 @pytest.mark.slow
 def test_what_was_freed_does_not_reach_the_disk(tmp_path: Path) -> None:
     """The unused part of ChromaDB's arrays, which it writes whole, holds no text that was in memory before."""

@@ -56,6 +56,12 @@ def model(request: pytest.FixtureRequest) -> Model:
     return Model(encoder, encoder.tokens)
 
 
+@pytest.fixture(scope="module")
+def vectors(model: Model) -> NDArray[np.float32]:
+    """The vectors of the texts. Not to be written to."""
+    return model.embed(TEXTS)
+
+
 class TestEmbedder:
     """The contract."""
 
@@ -65,10 +71,8 @@ class TestEmbedder:
         assert model.embedder.fingerprint.isprintable()
         assert model.embedder.fingerprint == model.embedder.fingerprint.strip()
 
-    def test_each_document_has_a_unit_vector(self, model: Model) -> None:
+    def test_each_document_has_a_unit_vector(self, model: Model, vectors: NDArray[np.float32]) -> None:
         """Shape, type, finite, length 1."""
-        vectors = model.embed(TEXTS)
-
         assert vectors.shape == (len(TEXTS), model.embedder.dimension)
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -83,34 +87,32 @@ class TestEmbedder:
 
     def test_a_long_question_has_a_unit_vector(self, model: Model) -> None:
         """However many parts it is read in."""
-        question = "How do I bake bread? " * 100
+        question = "How do I bake bread? " * 60
         vector = model.embedder.embed_query(question)
 
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
         assert model.embedder.question_parts(question) >= model.embedder.question_parts("How do I bake bread?") == 1
 
-    def test_sentences_have_the_vectors_of_documents(self, model: Model) -> None:
+    def test_sentences_have_the_vectors_of_documents(self, model: Model, vectors: NDArray[np.float32]) -> None:
         """In the order given, once the model is there."""
         model.embedder.embed_query("Is it there?")
 
-        vectors = model.embedder.embed_sentences(TEXTS)
+        found = model.embedder.embed_sentences(TEXTS)
 
-        assert vectors is not None
-        np.testing.assert_allclose(vectors, model.embed(TEXTS), atol=1e-4)
+        assert found is not None
+        np.testing.assert_allclose(found, vectors, atol=1e-4)
 
     def test_no_document_gives_no_vector(self, model: Model) -> None:
         """With the right shape still."""
         assert model.embed([]).shape == (0, model.embedder.dimension)
 
-    def test_a_text_is_embedded_the_same_in_any_company(self, model: Model) -> None:
+    def test_a_text_is_embedded_the_same_in_any_company(self, model: Model, vectors: NDArray[np.float32]) -> None:
         """Alone, in any order, beside longer texts: a vector from the cache is as good as a new one."""
-        together = model.embed(TEXTS)
-
         backwards = model.embed(TEXTS[::-1])[::-1]
         alone = np.concatenate([model.embed([text]) for text in TEXTS[:4]])
 
-        np.testing.assert_allclose(backwards, together, atol=2e-6)
-        np.testing.assert_allclose(alone, together[:4], atol=2e-6)
+        np.testing.assert_allclose(backwards, vectors, atol=2e-6)
+        np.testing.assert_allclose(alone, vectors[:4], atol=2e-6)
 
     def test_equal_texts_have_equal_vectors_and_different_texts_do_not(self, model: Model) -> None:
         """Which is what a digest of the text stands for."""
@@ -119,10 +121,8 @@ class TestEmbedder:
         np.testing.assert_allclose(vectors[0], vectors[2], atol=2e-6)
         assert vectors[0] @ vectors[1] < 0.95
 
-    def test_what_shares_words_is_nearer(self, model: Model) -> None:
+    def test_what_shares_words_is_nearer(self, model: Model, vectors: NDArray[np.float32]) -> None:
         """A question finds its text among others by cosine."""
-        vectors = model.embed(TEXTS)
-
         for question, place in (("sourdough bread", 0), ("undo the last git commit", 1), ("tomatoes need sun", 5)):
             assert int(np.argmax(vectors @ model.embedder.embed_query(question))) == place
 

@@ -138,7 +138,15 @@ def test_transfers_report_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["kb", "kb.__main__", "kb.sandbox.worker", "kb.embedding.bge_m3", "benchmarks.child"]
+    "module",
+    [
+        "kb",
+        "kb.__main__",
+        "kb.sandbox.worker",
+        # Imports ChromaDB.
+        pytest.param("kb.embedding.bge_m3", marks=pytest.mark.slow),
+        "benchmarks.child",
+    ],
 )
 def test_every_door_leads_past_the_switches(tmp_path: Path, module: str) -> None:
     """Whatever starts a process of kb sets all of them."""

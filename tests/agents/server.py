@@ -29,7 +29,7 @@ def search(question: str) -> dict[str, object]:
     """A hit if the title is asked for, in the environment that is expected."""
     if os.environ.get("KB_MODELS") == "/broken":
         raise ToolError("the store is damaged. Run kb rebuild.")
-    fits = question == "Garden" and os.environ["PATH"] != os.environ.get("PATH_OF_THE_USER")
+    fits = question == "Garden" and os.environ.get("KB_MODELS") == "/models"
     return {"hits": [{"path": "a.md"}] if fits and os.environ.get("KB_CONFIG") is None else []}
 
 

@@ -13,8 +13,9 @@ from kb.agents.check import ask, bare_environment
 from kb.agents.clients import Launch
 from kb.errors import ClientError
 
-pytest.importorskip("mcp", reason="the MCP library is not installed: pip install 'localkb[mcp]'")
-LAUNCH = Launch((sys.executable, str(Path(__file__).with_name("server.py"))), {})
+mcp = pytest.importorskip("mcp", reason="the MCP library is not installed: pip install 'localkb[mcp]'")
+server = pytest.importorskip("server").server
+LAUNCH = Launch((sys.executable, str(Path(__file__).with_name("server.py"))), {"KB_MODELS": "/models"})
 
 
 def test_the_environment_is_what_clients_give() -> None:
@@ -32,7 +33,7 @@ def test_the_environment_is_what_clients_give() -> None:
 def test_a_server_is_asked_for_its_status_and_a_title_of_the_notes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once it has indexed; in an environment without this one's variables."""
+    """Once it has indexed; in an environment without this one's variables, and with those of its configuration."""
     monkeypatch.setenv("KB_CONFIG", "/elsewhere")
 
     reply = ask(LAUNCH, bare_environment(str(tmp_path), {}), str(tmp_path))
@@ -55,9 +56,13 @@ def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         ask(Launch((str(tmp_path / "kb"), "mcp"), {}), bare_environment(str(tmp_path), {}), str(tmp_path))
 
 
-def test_an_error_of_a_tool_is_passed_on(tmp_path: Path) -> None:
+def test_an_error_of_a_tool_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the words of the tool."""
-    launch = replace(LAUNCH, environ={"KB_MODELS": "/broken"})
+    # In this process, as another one takes a second to start.
+    client = mcp.Client
+    monkeypatch.setattr("mcp.Client", lambda _: client(server))
+    monkeypatch.setattr("mcp.stdio_client", lambda *_, **__: None)
+    monkeypatch.setenv("KB_MODELS", "/broken")
 
     with pytest.raises(ClientError, match=r"search failed: .*the store is damaged"):
-        ask(launch, bare_environment(str(tmp_path), {}), str(tmp_path))
+        ask(LAUNCH, bare_environment(str(tmp_path), {}), str(tmp_path))

@@ -42,14 +42,18 @@ def schema_of(response: Any) -> dict[str, Any]:
     return {**response["schema"], "components": AT_PORT["components"]}
 
 
-@pytest.mark.parametrize("made", [AT_PORT, ON_SOCKET], ids=["port", "socket"])
-def test_it_is_valid(made: dict[str, Any]) -> None:
+def test_it_is_valid() -> None:
     """By the official schema of OpenAPI 3.1, and each schema in it by that of JSON Schema."""
     # Here, so that no other process of the tests imports it.
     from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-    jsonschema.validate(made, OPENAPI_31)
-    for schema in made["components"]["schemas"].values():
+    official = jsonschema.validators.validator_for(OPENAPI_31)(OPENAPI_31)
+    schemas = []
+    for made in (AT_PORT, ON_SOCKET):
+        official.validate(made)
+        # Most are in both.
+        schemas += [schema for schema in made["components"]["schemas"].values() if schema not in schemas]
+    for schema in schemas:
         Draft202012Validator.check_schema(schema)
 
 

@@ -115,11 +115,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory, minilm: Located, forms: Path
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, saved: Saved, forms: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def elsewhere(tmp_path: Path, saved: Saved, onnx_minilm: Located) -> Place:
     """A clone of the notes, of which nothing but the content is the same, and no store."""
-    monkeypatch.setenv("KB_MODELS", str(forms))
     notes = tmp_path / "clone"
     shutil.copytree(saved.here.notes, notes, copy_function=shutil.copy)
     for number, file in enumerate(sorted(notes.iterdir())):
         os.utime(file, (1_500_000_000 + number, 1_500_000_000 + number))
-    return Place(notes, tmp_path / "store", saved.here.model)
+    return Place(notes, tmp_path / "store", onnx_minilm.name)

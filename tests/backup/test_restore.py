@@ -268,6 +268,23 @@ def test_folders_have_to_be_configured(saved: Saved, elsewhere: Place) -> None:
         elsewhere.restore(saved.backup, folders={"/other": str(elsewhere.notes)})
 
 
+@pytest.fixture(scope="module")
+def home_and_work(tmp_path_factory: pytest.TempPathFactory, saved: Saved, forms: Path) -> Path:
+    """A folder with the backup ``b.kb`` of two folders, ``old/home`` and ``old/work``. Not to be written to."""
+    root = tmp_path_factory.mktemp("two")
+    for name in ("home", "work"):
+        (root / "old" / name).mkdir(parents=True)
+        (root / "old" / name / f"{name}.md").write_text(f"# {name}\n", "utf-8")
+    folders = [str(root / "old" / name) for name in ("home", "work")]
+    place = replace(saved.here, store=root / "store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KB_MODELS", str(forms))
+        with place.open(folders__paths=str(folders)) as kb:
+            kb.index()
+            kb.backup(root / "b.kb")
+    return root
+
+
 @pytest.mark.parametrize(
     ("configured", "given", "options", "first"),
     [
@@ -281,6 +298,7 @@ def test_folders_have_to_be_configured(saved: Saved, elsewhere: Place) -> None:
 )
 def test_the_message_has_an_option_for_each_folder(
     elsewhere: Place,
+    home_and_work: Path,
     tmp_path: Path,
     *,
     configured: list[str],
@@ -289,18 +307,12 @@ def test_the_message_has_an_option_for_each_folder(
     first: str,
 ) -> None:
     """No folder is named twice, one of the same name comes first, and for what is lacking one has to be added."""
-    for name in ("home", "work"):
-        (tmp_path / "old" / name).mkdir(parents=True)
-        (tmp_path / "old" / name / f"{name}.md").write_text(f"# {name}\n", "utf-8")
-    old = {name: str(tmp_path / "old" / name) for name in ("home", "work")}
+    old = {name: str(home_and_work / "old" / name) for name in ("home", "work")}
     new = {name: str(tmp_path / name) for name in configured} | {"FOLDER": "FOLDER", "c": str(tmp_path / "c")}
-    with elsewhere.open(folders__paths=str(list(old.values()))) as kb:
-        kb.index()
-        kb.backup(tmp_path / "b.kb")
 
     with pytest.raises(BackupError) as raised:
-        replace(elsewhere, store=tmp_path / "other").restore(
-            tmp_path / "b.kb",
+        elsewhere.restore(
+            home_and_work / "b.kb",
             folders={old[name]: new[to] for name, to in given.items()},
             folders__paths=str([str(tmp_path / name) for name in configured]),
         )

@@ -246,7 +246,7 @@ def test_a_name_that_cannot_be_decoded_goes_out_as_its_bytes(tmp_path: Path) -> 
 
 def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     """``kb list | head -1`` ends quietly."""
-    writer = python(fake_kb(["list"], "FakeKnowledge(files=[known_file(str(n)) for n in range(50000)])"), tmp_path)
+    writer = python(fake_kb(["list"], "FakeKnowledge(files=[known_file(str(n)) for n in range(10000)])"), tmp_path)
     assert writer.stdout is not None
     assert writer.stderr is not None
 

@@ -40,9 +40,21 @@ def loud(tiny: Path, tokens: ModelTokens) -> TorchModel:
     return model
 
 
-def test_a_loud_channel_is_divided_more(loud: TorchModel, tokens: ModelTokens) -> None:
+@pytest.fixture(scope="module")
+def before(loud: TorchModel) -> NDArray[np.float32]:
+    """The vector of a text from the model before it was calibrated."""
+    return loud.encode(["a river"], "")
+
+
+@pytest.fixture(scope="module")
+def calibrated(loud: TorchModel, tokens: ModelTokens, before: NDArray[np.float32]) -> Calibration:  # noqa: ARG001 - made before
+    """The calibration of the loud model."""
+    return calibrate(loud, tokens)
+
+
+def test_a_loud_channel_is_divided_more(calibrated: Calibration) -> None:
     """The channel with the large values has by far the largest divisor; the mean of all is 1."""
-    divisors = calibrate(loud, tokens).divisors
+    divisors = calibrated.divisors
 
     wide = divisors["encoder.layer.1.intermediate.dense"]
     assert int(np.argmax(wide)) == LOUD
@@ -52,9 +64,10 @@ def test_a_loud_channel_is_divided_more(loud: TorchModel, tokens: ModelTokens) -
     assert len(divisors) == 4 * LAYERS
 
 
-def test_int8_is_nearer_with_calibration(loud: TorchModel, tokens: ModelTokens, tmp_path: Path) -> None:
+def test_int8_is_nearer_with_calibration(
+    loud: TorchModel, tokens: ModelTokens, calibrated: Calibration, tmp_path: Path
+) -> None:
     """Of the same model, dividing a loud channel saves most of the loss; the graph is the same function otherwise."""
-    calibrated = calibrate(loud, tokens)
     plain = Calibration({step: np.ones_like(one) for step, one in calibrated.divisors.items()}, calibrated.exact)
     texts = [text for text in SENTENCES if len(text) > 20]
     exact = np.concatenate([loud.encode([text], "") for text in texts])
@@ -68,12 +81,12 @@ def test_int8_is_nearer_with_calibration(loud: TorchModel, tokens: ModelTokens, 
     assert loss(calibrated, "calibrated.onnx") < loss(plain, "plain.onnx") / 2
 
 
-def test_all_steps_in_float32_give_the_model(loud: TorchModel, tokens: ModelTokens, tmp_path: Path) -> None:
+def test_all_steps_in_float32_give_the_model(
+    loud: TorchModel, tokens: ModelTokens, calibrated: Calibration, tmp_path: Path
+) -> None:
     """A step that stays in float32 is not divided: only the embedding table is rounded then."""
-    found = calibrate(loud, tokens)
-    write_graph(
-        loud.weight, loud.config(), tmp_path / "all.onnx", Calibration(found.divisors, frozenset(found.divisors))
-    )
+    whole = Calibration(calibrated.divisors, frozenset(calibrated.divisors))
+    write_graph(loud.weight, loud.config(), tmp_path / "all.onnx", whole)
 
     vectors = open_onnx(tmp_path / "all.onnx", tokens, "int8").encode(["water and stone"], "")
 
@@ -92,10 +105,11 @@ def test_the_worst_last_step_stays_in_float32(tiny: Path, tokens: ModelTokens) -
         assert calibrate(model, tokens).exact == {f"encoder.layer.{layer}.output.dense"}
 
 
-def test_calibrating_leaves_the_model_as_it_was(loud: TorchModel, tokens: ModelTokens) -> None:
+def test_calibrating_leaves_the_model_as_it_was(
+    loud: TorchModel, tokens: ModelTokens, before: NDArray[np.float32], calibrated: Calibration
+) -> None:
     """No hook stays behind, and calibrating twice gives the same."""
-    before = loud.encode(["a river"], "")
-    first, second = calibrate(loud, tokens), calibrate(loud, tokens)
+    first, second = calibrated, calibrate(loud, tokens)
 
     np.testing.assert_array_equal(loud.encode(["a river"], ""), before)
     assert first.exact == second.exact

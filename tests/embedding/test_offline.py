@@ -15,8 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
-from tiny_bge_m3 import SHA, fake_hub_cache
+from safetensors.numpy import save_file
+from tiny_bge_m3 import SHA, copy_model, fake_hub_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -207,7 +209,7 @@ def hub_of(
                     {"rfilename": name, "size": len(data), "blobId": git_id(data)}
                     | (
                         {"lfs": {"sha256": sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
-                        if name.endswith(".bin")
+                        if name.endswith((".bin", ".safetensors"))
                         else {}
                     )
                     for name, data in files.items()
@@ -240,7 +242,16 @@ def hub_of(
         server.server_close()
 
 
-def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def safe(tiny: Path, tmp_path: Path) -> Path:
+    """The tiny model with weights that are not converted, for which each process would load torch."""
+    model = copy_model(tiny, tmp_path)
+    (model / "pytorch_model.bin").unlink()
+    save_file({"weight": np.ones((2, 3), np.float32)}, model / "model.safetensors")
+    return model
+
+
+def test_fetching_takes_the_needed_files_once(safe: Path, tmp_path: Path) -> None:
     """A missing model is downloaded at its pinned revision, without other files, and reused afterwards."""
     code = (
         "from kb.embedding.locate import locate\n"
@@ -249,14 +260,14 @@ def test_fetching_takes_the_needed_files_once(tiny: Path, tmp_path: Path) -> Non
         "print(located.revision, read_spec(located.directory).pooling)\n"
     )
 
-    with hub_of(tiny) as (address, asked):
+    with hub_of(safe) as (address, asked):
         first = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT=address)
         fetched = {path.rpartition(f"{SHA}/")[2] for path in asked if "/resolve/" in path}
         asked.clear()
         second = run(code, HF_HOME=str(tmp_path), HF_ENDPOINT=address)
 
     assert first.stdout == second.stdout == f"{SHA} cls\n", first.stderr
-    assert fetched == {file.relative_to(tiny).as_posix() for file in tiny.rglob("*") if file.is_file()}
+    assert fetched == {file.relative_to(safe).as_posix() for file in safe.rglob("*") if file.is_file()}
     assert asked == []
 
 
@@ -310,14 +321,20 @@ def test_downloaded_weights_are_stored_without_pickles(tiny: Path, tmp_path: Pat
     assert all(equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("file", [pytest.param("pytorch_model.bin", marks=pytest.mark.slow), "config.json"])
-def test_a_damaged_download_is_refused_and_fetched_again(tiny: Path, tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [pytest.param("tiny", "pytorch_model.bin", marks=pytest.mark.slow), ("safe", "config.json")],
+)
+def test_a_damaged_download_is_refused_and_fetched_again(
+    tmp_path: Path, model: str, file: str, request: pytest.FixtureRequest
+) -> None:
     """A file with a wrong checksum is reported and deleted; the next download fetches only that file."""
-    broken = {file: bytes(len((tiny / file).read_bytes()))}
+    right: Path = request.getfixturevalue(model)
+    broken = {file: bytes(len((right / file).read_bytes()))}
     fetch = "from kb.cli.main import run; print(run(['model', 'fetch']))"
-    with hub_of(tiny, broken) as (address, _):
+    with hub_of(right, broken) as (address, _):
         first = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
-    with hub_of(tiny) as (address, asked):
+    with hub_of(right) as (address, asked):
         second = run(fetch, HF_ENDPOINT=address, KB_MODELS=str(tmp_path))
 
     assert f"{file} was damaged during the download" in first.stderr

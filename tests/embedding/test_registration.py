@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from kb.chroma_import import import_chromadb
+from kb.embedding.registration import register_when_imported
+
 ROOT = Path(__file__).resolve().parents[2]
 REGISTER = "from kb.embedding.registration import register_when_imported; register_when_imported(); "
 KNOWN = (
@@ -34,7 +37,7 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     "code",
     [
         REGISTER + "import chromadb; " + KNOWN,
-        "import chromadb; " + REGISTER + KNOWN,
+        pytest.param("import chromadb; " + REGISTER + KNOWN, marks=pytest.mark.slow),
         pytest.param(REGISTER + REGISTER + KNOWN, marks=pytest.mark.slow),
         pytest.param(REGISTER + "import kb.embedding.bge_m3; " + KNOWN, marks=pytest.mark.slow),
         pytest.param("import kb.embedding.bge_m3; " + REGISTER + KNOWN, marks=pytest.mark.slow),
@@ -46,6 +49,22 @@ def test_function_is_known_in_every_order(code: str, tmp_path: Path) -> None:
     found = run(code, tmp_path)
 
     assert (found.stdout, found.stderr) == ("True set()\n", "")
+
+
+def test_function_is_known_where_chromadb_was_imported_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, in a process that already has ChromaDB."""
+    known = import_chromadb().utils.embedding_functions.known_embedding_functions
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    # As if nothing had imported kb's function yet; both are put back, and so is what the package calls by its name.
+    from kb.embedding import bge_m3
+
+    monkeypatch.setattr("kb.embedding.bge_m3", bge_m3)
+    monkeypatch.delitem(sys.modules, bge_m3.__name__)
+    monkeypatch.delitem(known, "kb-bge-m3")
+
+    register_when_imported()
+
+    assert "kb-bge-m3" in known
 
 
 def test_waiting_imports_nothing_heavy(tmp_path: Path) -> None:

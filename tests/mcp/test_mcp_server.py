@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import pytest
+from clean_environ import clean_environ
 from mcp.shared.exceptions import MCPError
 from mcp_served import ERAS, asked, called, held, indexed
 
@@ -33,14 +34,30 @@ if TYPE_CHECKING:
     from kb.ports import Knowledge
 
 
-@pytest.fixture
-def kb(tmp_path: Path) -> Iterator[LocalKnowledgeBase]:
+def opened(root: Path) -> LocalKnowledgeBase:
     """A knowledge base over two notes, one of which needs encoding in a URI."""
-    folder = tmp_path / "notes"
+    folder = root / "notes"
     folder.mkdir()
     (folder / "tea & milk #1.md").write_text("# Tea\n\nThe kettle stands on the left.\nThe milk is cold.\n")
     (folder / "plain.txt").write_text("the fuse box hangs in the cellar\n")
-    with indexed([folder], tmp_path / "store") as found:
+    return indexed([folder], root / "store")
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKnowledgeBase]:
+    """Such a knowledge base. Not to be changed or closed."""
+    root = tmp_path_factory.mktemp("server")
+    with pytest.MonkeyPatch.context() as patch:
+        clean_environ(patch, root / "home")
+        found = opened(root)
+    with found:
+        yield found
+
+
+@pytest.fixture
+def own_kb(tmp_path: Path) -> Iterator[LocalKnowledgeBase]:
+    """Such a knowledge base, which a test may close."""
+    with opened(tmp_path) as found:
         yield found
 
 
@@ -52,7 +69,7 @@ def short_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def source(kb: LocalKnowledgeBase) -> KnowledgeSource:
     """Where the tools get their knowledge from."""
     return held(kb)
@@ -304,12 +321,12 @@ class Starts:
         return "loading\nkb: the model is not on this machine\n    Run kb model fetch,\n    or name another"
 
 
-def test_daemon_that_starts_is_waited_for_a_while(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+def test_daemon_that_starts_is_waited_for_a_while(own_kb: LocalKnowledgeBase, short_runtime: Path) -> None:
     """Many calls at once start one daemon; each says what is happening, and status is no error."""
     assert short_runtime.is_dir()
-    kb.close()
+    own_kb.close()
     starts = Starts()
-    source = DaemonSource(kb.settings, None, starts, seconds=0.3)  # type: ignore[arg-type]  # it is never asked
+    source = DaemonSource(own_kb.settings, None, starts, seconds=0.3)  # type: ignore[arg-type]  # it is never asked
     told: list[str] = []
     search, status = (next(one for one in offered(write=False) if one.name == name) for name in ("search", "status"))
     threads = [
@@ -329,12 +346,12 @@ def test_daemon_that_starts_is_waited_for_a_while(kb: LocalKnowledgeBase, short_
     assert msgspec.to_builtins(state)["state"] == "starting"
 
 
-def test_daemon_that_dies_is_reported_and_started_again(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+def test_daemon_that_dies_is_reported_and_started_again(own_kb: LocalKnowledgeBase, short_runtime: Path) -> None:
     """The error that its log ends with says why, with its remedy; the next call tries again."""
     assert short_runtime.is_dir()
-    kb.close()
+    own_kb.close()
     starts = Starts(alive=False)
-    source = DaemonSource(kb.settings, None, starts, seconds=5)  # type: ignore[arg-type]  # it is never asked
+    source = DaemonSource(own_kb.settings, None, starts, seconds=5)  # type: ignore[arg-type]  # it is never asked
 
     for _ in range(2):
         with (
@@ -374,11 +391,11 @@ def test_without_a_configuration_the_tools_say_what_to_do(source: KnowledgeSourc
     assert configured.source() is source
 
 
-def test_cancelled_wait_for_a_daemon_ends(kb: LocalKnowledgeBase, short_runtime: Path) -> None:
+def test_cancelled_wait_for_a_daemon_ends(own_kb: LocalKnowledgeBase, short_runtime: Path) -> None:
     """A client that gives up is not waited for."""
     assert short_runtime.is_dir()
-    kb.close()
-    source = DaemonSource(kb.settings, None, Starts(), seconds=60)  # type: ignore[arg-type]  # it is never asked
+    own_kb.close()
+    source = DaemonSource(own_kb.settings, None, Starts(), seconds=60)  # type: ignore[arg-type]  # it is never asked
 
     with pytest.raises(NotReady), source.opened(Call(cancelled=lambda: True)):
         pass

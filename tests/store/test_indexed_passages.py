@@ -10,14 +10,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from test_keywords import change, stored
 
-from kb.store import indexed_passages, noted_changes
+from kb.store import indexed_passages, noted_changes, postings
 from kb.store.catalog import SqliteCatalog
 from kb.store.indexed_passages import IndexedPassages
-from kb.store.postings import RANGE
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
+
+# Passages in a range: thousands take a second to be written.
+RANGE = 64
 
 # A change: the id of a file, the number of its passages (0 removes it), and its language.
 STEPS = st.lists(
@@ -25,6 +28,14 @@ STEPS = st.lists(
     min_size=1,
     max_size=8,
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_ranges() -> Iterator[None]:
+    """Ranges of a few passages."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postings, "RANGE", RANGE)
+        yield
 
 
 def applied(catalog: SqliteCatalog, file_id: int, passages: int, language: str, salt: int = 0) -> None:
@@ -72,7 +83,7 @@ def test_what_is_known_equals_what_is_read(steps: list[tuple[int, int, str]]) ->
 
 
 def test_only_changed_ranges_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a change of one file among thousands of passages, and nothing where nothing changed."""
+    """After a change of one file among many ranges of passages, and nothing where nothing changed."""
     catalog = SqliteCatalog(":memory:")
     for number in range(1, 6):
         applied(catalog, number, RANGE, "en")

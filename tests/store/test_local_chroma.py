@@ -29,8 +29,8 @@ from kb.chroma_import import import_chromadb, safe_settings
 from kb.embedding.bge_m3 import BgeM3EmbeddingFunction
 from kb.errors import ForeignStore, ModelMismatch, StoreBusy, StoreDamaged, StoreError
 from kb.records import Candidates, VectorRecord
-from kb.store import collection, local_chroma
-from kb.store.chroma import ChromaIndex, best, least_visited, visible
+from kb.store import chroma, collection, local_chroma
+from kb.store.chroma import ChromaIndex, Pace, best, least_visited, visible
 from kb.store.local_chroma import translate, translated_errors
 
 if TYPE_CHECKING:
@@ -273,23 +273,28 @@ def test_deleted_records_are_gone(index: ChromaIndex) -> None:
     assert index.vectors([records[7].id]) == {}
 
 
-def test_everything_is_done_in_pages(tmp_path: Path) -> None:
-    """More records and files than ChromaDB accepts in one call can be written, listed, read, filtered and deleted."""
-    vectors = unit_vectors(2_200, dimension=4)
+def test_everything_is_done_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More records and files than a call carries can be written, listed, read, filtered and deleted.
+
+    Of files more than ChromaDB accepts in one call.
+    """
+    for page, size in (("ID_PAGE", 100), ("VECTOR_PAGE", 25), ("DELETE_PAGE", 25)):
+        monkeypatch.setattr(chroma, page, size)
+    vectors = unit_vectors(110, dimension=4)
     records = make_records(vectors)
     ids = [record.id for record in records]
-    index = open_index(tmp_path, dimension=4)
+    index = open_index(tmp_path, dimension=4, pace=Pace(13))
 
     index.upsert(records)
     listed = list(index.ids())
     stored = index.vectors(ids)
     found = index.query(vectors[10], 3, files=range(50_000))
-    index.delete(ids[:2_100])
+    index.delete(ids[:105])
 
     assert listed == ids
-    assert len(stored) == 2_200
+    assert len(stored) == 110
     assert found.ids[0] == ids[10]
-    assert list(index.ids()) == ids[2_100:]
+    assert list(index.ids()) == ids[105:]
     index.close()
 
 

@@ -131,18 +131,6 @@ def test_the_newest_records_of_a_large_index_are_in_the_sample() -> None:
     assert examine(index) == "1 of 500 records have no vector"
 
 
-def test_a_store_that_was_closed_is_sound(tmp_path: Path) -> None:
-    """The child finds nothing wrong with a real store, and leaves it unchanged."""
-    records = make_store(tmp_path, 300, sync_threshold=100)
-
-    reason = probe(str(tmp_path), COLLECTION, TIMEOUT)
-
-    assert reason is None
-    index = open_index(tmp_path, create=False)
-    assert list(index.ids()) == [record.id for record in records]
-    index.close()
-
-
 @pytest.fixture
 def without_a_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """This process does what the child would, which takes a second to import ChromaDB."""
@@ -156,6 +144,23 @@ def without_a_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     # These would end this process with the child.
     monkeypatch.setattr("kb.store.probe.end_with_parent", lambda: None)
     monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [pytest.param("without_a_process", id="here"), pytest.param("tmp_path", id="child", marks=pytest.mark.slow)],
+)
+def test_a_store_that_was_closed_is_sound(tmp_path: Path, where: str, request: pytest.FixtureRequest) -> None:
+    """The probe finds nothing wrong with a real store, and leaves it unchanged."""
+    request.getfixturevalue(where)
+    records = make_store(tmp_path, 300, sync_threshold=100)
+
+    reason = probe(str(tmp_path), COLLECTION, TIMEOUT)
+
+    assert reason is None
+    index = open_index(tmp_path, create=False)
+    assert list(index.ids()) == [record.id for record in records]
+    index.close()
 
 
 @pytest.mark.usefixtures("without_a_process")

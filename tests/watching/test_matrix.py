@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Row = Callable[["Place"], None]
 
 ROWS: list[Row] = []
+LONG_ROWS: list[Row] = []
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
 
 
@@ -55,6 +56,12 @@ def row(function: Row) -> Row:
     return function
 
 
+def long_row(function: Row) -> Row:
+    """Add a row to the matrix that has a shorter one beside it."""
+    LONG_ROWS.append(function)
+    return function
+
+
 @pytest.fixture(params=["native", pytest.param("polling", marks=pytest.mark.slow)])
 def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Watched, Place]]:
     """A running scheduler over a place."""
@@ -66,7 +73,8 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Wa
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each row."""
     if "happens" in metafunc.fixturenames:
-        metafunc.parametrize("happens", ROWS, ids=lambda function: function.__name__)
+        long = [pytest.param(function, marks=pytest.mark.slow) for function in LONG_ROWS]
+        metafunc.parametrize("happens", [*ROWS, *long], ids=lambda function: function.__name__)
 
 
 def test_row(watched: tuple[Watched, Place], happens: Row) -> None:
@@ -322,8 +330,18 @@ def clock_set_back(place: Place) -> None:
 
 
 @row
+def branch_switch(place: Place) -> None:
+    """Files appear with one branch, disappear with another, and return."""
+    _switch_branches(place, 50)
+
+
+@long_row
 def burst_and_branch_switch_of_500_files(place: Place) -> None:
-    """Five hundred files appear with one branch, disappear with another, and return."""
+    """Five hundred files at once."""
+    _switch_branches(place, 500)
+
+
+def _switch_branches(place: Place, many: int) -> None:
 
     def git(*words: str) -> None:
         subprocess.run(["git", "-C", str(place.folder), *words], check=True, capture_output=True)  # noqa: S607
@@ -334,7 +352,7 @@ def burst_and_branch_switch_of_500_files(place: Place) -> None:
     git("add", ".")
     git("commit", "-qm", "one")
     git("checkout", "-qb", "two")
-    for number in range(500):
+    for number in range(many):
         (place.folder / f"many{number}.md").write_text(f"# Many {number}\n\nbranch text {number}\n")
     git("add", ".")
     git("commit", "-qm", "two")

@@ -195,7 +195,7 @@ def test_searches_that_end_at_once_are_kept_whole() -> None:
     for thread in threads:
         thread.start()
     try:
-        kept = [len(load_results("none") or ()) for _ in range(300)]
+        kept = [len(load_results("none") or ()) for _ in range(100)]
     finally:
         ended.set()
         for thread in threads:
