@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
+from math import inf
 from typing import TYPE_CHECKING
 
 from kb.cli.output import formats
@@ -24,11 +26,16 @@ def run_index(
     take_over: bool = False,
     as_json: bool = False,
     quiet: bool = False,
+    timeout: float | None = None,
 ) -> int:
-    """Update the index, show progress and a report, and return the exit code."""
+    """Update the index, show progress and a report, and return the exit code.
+
+    After ``timeout`` seconds the run is stopped; what it has done is kept.
+    """
+    until = inf if timeout is None else time.monotonic() + timeout
     with ExitStack() as stack:
         kb = stack.enter_context(session.open())
-        should_stop = stack.enter_context(session.stoppable())
+        gone = stack.enter_context(session.stoppable())
         if not (quiet or as_json) and session.client.stderr_tty:
             _show_forecast(session, kb)
         on_progress = stack.enter_context(session.progress(quiet=quiet))
@@ -38,8 +45,9 @@ def run_index(
             accept_deletions=accept_deletions,
             take_over=take_over,
             on_progress=on_progress,
-            should_stop=should_stop,
+            should_stop=lambda: gone() or time.monotonic() >= until,
         )
+        given_up = report.interrupted and not gone()
     if as_json:
         session.write_json(formats.index_object(report))
     elif not quiet:
@@ -48,6 +56,9 @@ def run_index(
     standing = sum(not REGISTRY.unread(one.path, one.reason) for one in report.standing)
     if news or standing:
         session.write_error(failures_text(news, session.error_style(), standing=standing))
+    if given_up:
+        session.notice("some changes are not indexed yet; run kb index to resume")
+        return 1
     if report.interrupted:
         session.notice("interrupted; run kb index to resume")
         return INTERRUPTED

@@ -25,7 +25,7 @@ def sync(session: Session, timeout: float | None) -> int:
     If kb watch is running, it does the work; otherwise this is kb index.
     """
     if session.daemon is None:
-        return run_index(session)
+        return run_index(session, timeout=timeout)
     if not session.wait_for_index(session.daemon, timeout):
         return 1
     with session.open() as kb:
