@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import TYPE_CHECKING
 
@@ -103,14 +104,18 @@ def test_a_damaged_form_fails_the_verification(tiny: Path, place: Path, capsys: 
     assert "NO  " in out
 
 
-def test_int8_is_exported_and_configured_at_once(tiny: Path, place: Path, tmp_path: Path) -> None:
-    """One command from torch to int8; the rest of the configuration stays as it is."""
+def test_int8_is_exported_and_configured_at_once(
+    tiny: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command from torch to int8, which says what that gains; the rest of the configuration stays as it is."""
+    monkeypatch.setattr("kb.models._SPEED_SECONDS", 0.05)
     file = tmp_path / "config.toml"
     file.write_text(f'# mine\n[folders]\npaths = ["."]\n\n[embed]\nmodel = "{tiny}"\n')
 
     assert run(["--config", str(file), "model", "export", "--use"]) == 2
     assert not place.exists()
     assert run(["--config", str(file), "model", "export", "--int8", "--use"]) == 0
+    assert re.search(r"\nint8 embeds \d[\d.]* times as fast as float32 on this machine\n", capsys.readouterr().out)
 
     written = tomllib.loads(file.read_text("utf-8"))
     assert written["embed"] == {"model": str(tiny), "precision": "int8"}
