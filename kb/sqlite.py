@@ -37,9 +37,9 @@ _T = TypeVar("_T")
 
 _BUSY_SECONDS = 10.0
 _LEAST_ROOM: Final = 1_000_000
-# A higher version than this is a damaged header.
 # What SQLite begins its findings with; the database is named anyway.
 _NO_DETAIL: Final = "*** in database main ***"
+# A higher version than this is a damaged header.
 _NO_VERSION: Final = 1000
 
 _SHAPE: Final = """

@@ -153,6 +153,7 @@ MUTANTS: Final = (
     # Refusals: both sides of the evidence, and texts whose language is not calibrated.
     Mutant(CONFIDENCE, "above**2 / 2 +", "above +", T_CONFIDENCE),
     Mutant(CONFIDENCE, "return self.usual", 'return ""', T_CONFIDENCE),
+    Mutant(CONFIDENCE, "known.fingerprint != self._embedder.fingerprint or ", "", T_CONFIDENCE),
     Mutant(CONFIDENCE, "if 2 * len(found) > len(near)", "if found.size", T_CONFIDENCE),
     # BM25.
     Mutant(BM25, "B: Final = 0.75", "B: Final = 0.3", T_POSTINGS),
@@ -178,6 +179,14 @@ MUTANTS: Final = (
     Mutant(INDEXED, "self._count(slice(start, end), -1)", "", T_INDEXED),
     Mutant(INDEXED, "new[0] < self.file_ids[-1]", "new[-1] < 0", T_INDEXED),
     Mutant(INDEXED, "!= known.languages", "is None", T_INDEXED),
+    Mutant(INDEXED, "for part in changed)", "for part in changed[:1])", T_INDEXED),
+    Mutant(POSTINGS, "(count << 16 | at) + 1", "(count << 16 | at)", T_POSTINGS),
+    Mutant(
+        "kb/store/catalog_files.py",
+        "            self._totals = Totals()\n            for",
+        "            for",
+        "tests/store/test_catalog_files.py",
+    ),
     Mutant(
         "kb/store/noted_changes.py",
         "if self._followed is not None and version == self._followed[0] else None",
@@ -244,6 +253,7 @@ MUTANTS: Final = (
         "return tuple(file for file in self.files if file.id in unclaimed)",
         T_SYNC,
     ),
+    Mutant("kb/indexing/places.py", "| last.postponed | again", "| again", "tests/indexing/test_changed_places.py"),
     # Catalog and vectors in their order.
     Mutant(WRITE, "        self._catalog.mark_pending(file_ids)\n", "", T_SYNC),
     Mutant(

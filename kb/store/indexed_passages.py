@@ -32,7 +32,7 @@ class IndexedPassages:
 
     Attributes:
         lengths: The number of terms in each passage, by key; 0 where there is no passage.
-        files: The position of each passage's file in ``file_lengths``, by key; 0 where there is no passage.
+        files: The position of each passage's file in ``file_lengths``, by key; meaningless where there is no passage.
         file_ids: The id of the file at each position, ascending.
         file_lengths: The number of terms in each file, by position; 0 for files without a passage.
         languages: The stemmers of the passages.
@@ -102,7 +102,6 @@ class IndexedPassages:
         self._grow(end)
         self._count(slice(start, end), -1)
         self.lengths[start:end] = 0
-        self.files[start:end] = 0
         self.lengths[start + places] = lengths
         self.files[start + places] = np.searchsorted(self.file_ids, ids[places])
         self._count(slice(start, end), 1)

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from kb.chunking.sections import ContextIndex, apply_substitutions, substitutions_of
 from kb.chunking.split import Chunker
 from kb.errors import DocumentError
 from kb.formats.text import extract
-from kb.records import Document
+from kb.records import Document, LineContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -295,6 +296,40 @@ def test_passages_are_filled_well() -> None:
     tokens = [passage.tokens for passage in _split(text, "n.txt", 256)]
 
     assert sum(tokens) / len(tokens) > 128
+
+
+def test_what_is_announced_stays_with_its_announcement() -> None:
+    """No passage ends with a colon where there is another place to cut."""
+    text = "\n\n".join(
+        f"Here is what step {number} is about.\n\nDo this {number}:\n\nPut the alpha into store {number}."
+        for number in range(60)
+    )
+
+    passages = _split(text, "n.txt")
+
+    assert len(passages) > 20
+    assert not any(passage.text.endswith(":") for passage in passages)
+
+
+def test_of_overlapping_substitutions_the_first_and_longest_counts() -> None:
+    """One that adds a text after a stretch belongs to the stretch; one that goes beyond it is left out."""
+    document = Document("one two", "markdown", "", noise=((4, 5),), substitutions=((3, 3, "!"), (4, 7, "2")))
+    found = substitutions_of(document)
+
+    assert found == ((3, 3, "!"), (4, 7, "2"))
+    assert [apply_substitutions(document.text, found, *at) for at in ((0, 3), (0, 7), (4, 7), (4, 6))] == [
+        "one!", "one! 2", "2", "",
+    ]  # fmt: skip
+
+
+def test_the_last_line_of_a_context_is_in_it() -> None:
+    """Also where a nested one begins on it."""
+    index = ContextIndex([LineContext(1, 3, "outer"), LineContext(3, 3, "inner"), LineContext(4, 5, "next")])
+
+    assert [index.at(line) for line in range(1, 7)] == [
+        ("outer",), ("outer",), ("outer", "inner"), ("next",), ("next",), (),
+    ]  # fmt: skip
+    assert index.between(2, 3) == {("outer",), ("outer", "inner")}
 
 
 def test_lead_has_title_and_headings_once() -> None:

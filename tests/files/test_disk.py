@@ -251,6 +251,25 @@ def test_a_directory_that_cannot_be_listed_is_unread(tmp_path: Path) -> None:
     assert [file.path for file in scan.files] == ["a.md"]
 
 
+def test_a_directory_that_goes_amid_a_scan_is_unread_and_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next scan says what became of its files."""
+    fill(tmp_path, "a.md", "gone/b.md")
+    scandir = os.scandir
+
+    def listed(place: str | int) -> object:
+        if isinstance(place, str) and place.endswith("gone"):
+            shutil.rmtree(place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    scan = disk(tmp_path).scan()
+
+    assert (scan.unread, scan.problems) == (((str(tmp_path), "gone"),), ())
+    assert [file.path for file in scan.files] == ["a.md"]
+
+
 @not_root
 def test_an_unreadable_file_is_found_and_refused_when_loaded(tmp_path: Path) -> None:
     """Only this file fails."""
@@ -302,6 +321,24 @@ def test_huge_file_is_reported_and_not_read(tmp_path: Path) -> None:
     expected = "is 1,000,000 MB, over the limit of 10 MB (folders.max_file_mb)"
     assert problems(disk(tmp_path, rules=limited)) == {"big.md": expected}
     assert reason(tmp_path, "big.md", limited) == expected
+
+
+def test_a_file_of_the_largest_size_is_found_and_read(tmp_path: Path) -> None:
+    """One byte more is too much."""
+    fill(tmp_path, "a.md", "bb.md")
+    limited = disk(tmp_path, rules=replace(RULES, max_bytes=len("a.md")))
+
+    assert paths(limited) == ["a.md"]
+    assert list(problems(limited)) == ["bb.md"]
+    assert limited.load(found(tmp_path, "a.md")).data == b"a.md"
+
+
+def test_a_link_to_a_file_that_is_reported_is_skipped(tmp_path: Path) -> None:
+    """It is one file, whatever it is called."""
+    fill(tmp_path, "big.md")
+    (tmp_path / "a.md").symlink_to("big.md")
+
+    assert list(problems(disk(tmp_path, rules=replace(RULES, max_bytes=3)))) == ["big.md"]
 
 
 @needs_fifo

@@ -65,6 +65,19 @@ def test_file_that_grows_while_read_is_rejected(tmp_path: Path) -> None:
         assert read_stable(cast("BinaryIO", stream), 200_000) is None
 
 
+def test_a_file_of_which_less_is_read_than_there_is_is_rejected(tmp_path: Path) -> None:
+    """A network may end a file early, and say nothing of it."""
+    place = tmp_path / "a"
+    place.write_bytes(b"x" * 100)
+
+    class Short(Meddled):
+        def read(self, size: int = -1) -> bytes:
+            return self._file.read(min(size, 60)) if not self._file.tell() else b""
+
+    with Short(place, b"") as stream:
+        assert read_stable(cast("BinaryIO", stream), 200_000) is None
+
+
 def test_a_growing_file_cannot_pass_the_limit(tmp_path: Path) -> None:
     """However fast a file grows, at most the limit plus one byte is read."""
     place = tmp_path / "a"

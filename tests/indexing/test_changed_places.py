@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kb.chunking.split import Chunker
+from kb.errors import DocumentBusy
 from kb.files.rules import Rules
 from kb.files.scan import Disk, outermost, widened
 from kb.formats.reader import DocumentReader
 from kb.indexing.sync import Indexer
-from kb.records import FileEvent, IndexReport, KnownFile, Missing, Subtree
+from kb.records import FileEvent, FoundFile, IndexReport, KnownFile, Missing, Source, Subtree
 from kb.store.catalog import SqliteCatalog
 from kb.testing import FakeEmbedder, FakeTokens, MemoryVectorCache, MemoryVectorIndex
 
@@ -345,6 +346,105 @@ def test_failures_elsewhere_stay_in_the_report(root: Path) -> None:
     )
     assert after.left_out == before.left_out == Missing(failed=1)
     assert store.disk.whole == 1
+
+
+def test_a_failure_that_was_mended_in_a_place_is_gone_from_the_report(root: Path) -> None:
+    """One that the catalog knows, and one that only the scan meets; the files elsewhere are counted as they were."""
+    (root / "big.md").write_text("long " * 30)
+    (root / "a" / "bad.md").write_bytes(b"\0\1\2")
+    store = Store(root)
+    assert len(store.run().report.failures) == 2
+    (root / "big.md").write_text("short\n")
+    (root / "a" / "bad.md").write_text("good\n")
+    report = store.run(at(root, "big.md", "a/bad.md")).report
+
+    assert (report.failures, report.added, report.changed, report.unchanged) == ((), 1, 1, 4)
+    assert store.disk.whole == 1
+
+
+def test_files_that_every_run_tries_again_are_looked_at_elsewhere_too(root: Path) -> None:
+    """One that was left half done, and one that failed and may have been written again within a tick of the clock."""
+    bad = root / "c" / "bad.md"
+    bad.write_bytes(b"\0\1\2")
+    store = Store(root)
+    store.run()
+    ids = {file.path: file.id for file in store.catalog.files()}
+    store.catalog.mark_pending([ids["four.md"]])
+    bad.write_text("good\n")
+    (found,) = (file for file in store.disk.scan().files if file.path == "c/bad.md")
+    store.catalog.refresh([(ids["c/bad.md"], found, found.stat.mtime_ns)])
+
+    report = store.run(at(root, "a/one.md")).report
+
+    assert (report.changed, report.failures) == (2, ())
+
+
+@pytest.mark.parametrize("part", ["load", "read"])
+def test_a_file_that_is_being_written_is_tried_again_elsewhere_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Nothing in the catalog tells of it, whether it was noticed when the file was opened or when it was read."""
+    store = Store(root)
+    owner: Any = store.disk if part == "load" else store.indexer._reader
+    real = getattr(owner, part)
+    busy = [True]
+
+    def once(one: FoundFile | Source) -> object:
+        file = one if isinstance(one, FoundFile) else one.file
+        if busy and file.path == "four.md":
+            busy.clear()
+            raise DocumentBusy("is being written", "Wait")
+        return real(one)
+
+    monkeypatch.setattr(owner, part, once)
+    assert [one.path for one in store.run().report.failures] == ["four.md"]
+
+    assert store.run(at(root, "a/one.md")).report.added == 1
+    assert store.disk.whole == 1
+
+
+def test_a_file_that_went_before_it_was_read_is_looked_for_elsewhere_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be back by then, as one that an editor replaces."""
+    store = Store(root)
+    load = store.disk.load
+
+    def gone(file: FoundFile) -> Source:
+        if file.path == "four.md":
+            (root / "four.md").unlink()
+        return load(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.disk, "load", gone)
+        store.run()
+    (root / "four.md").write_text("back\n")
+
+    assert store.run(at(root, "a/one.md")).report.added == 1
+    assert store.disk.whole == 1
+
+
+@pytest.mark.parametrize("option", [{"full": True}, {"accept_deletions": True}])
+def test_what_is_asked_for_everything_looks_at_everything(root: Path, option: dict[str, Any]) -> None:
+    """Whatever place was reported beside it."""
+    store = Store(root)
+    store.run()
+    store.indexer.run(places=at(root, "four.md"), **option)
+
+    assert store.disk.whole == 2
+
+
+def test_missing_files_that_are_kept_are_looked_for_in_each_run(root: Path) -> None:
+    """They may be back at any time, with the disk that they are on."""
+    for number in range(30):
+        (root / f"{number}.md").write_text(f"{number}\n")
+    store = Store(root)
+    store.run()
+    for number in range(30):
+        (root / f"{number}.md").unlink()
+    assert store.run().report.held == 30
+
+    assert store.run(at(root, "four.md")).report.held == 30
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kb.ports import Reader
-    from kb.records import Document, Passage, Source, VectorRecord
+    from kb.records import Document, FoundFile, Passage, Source, VectorRecord
 
 
 @pytest.fixture
@@ -116,6 +116,63 @@ def test_each_difference_is_found_and_repaired(world: World, damage: Callable[[W
     assert world.run().embedded == mended.unembedded
     assert world.held() == fresh(world.files).held()
     assert set(world.vectors.records) == {one.id for one in world.catalog.all_passages()}
+
+
+@pytest.mark.parametrize(
+    "other", ["text = 'spoilt'", "first_line = 7", "last_line = 99", "heading = '[\"One\"]'", "page = 7", "place = 'p'"]
+)
+def test_a_passage_is_compared_with_all_that_is_shown_of_it(world: World, other: str) -> None:
+    """Its lines, headings, page and place tell where it stands."""
+    world.catalog._database.connection.execute(f"UPDATE passages SET {other} WHERE file_id = 2")  # noqa: S608 - constants
+
+    assert [(one.kind, one.where) for one in world.checker().check().differences] == [("passage wrong", "b.md")]
+
+
+def test_what_comes_back_is_not_repaired(world: World) -> None:
+    """A vector that is there again after the repair is counted as a difference alone."""
+    add_a_vector(world)
+    lose_a_vector(world)
+    world.after = lambda step: add_a_vector(world) if step == "delete" else None
+
+    report = world.checker().check(repair=True)
+
+    assert ([one.kind for one in report.differences], report.repaired) == (["vector unknown"], 1)
+
+
+def test_a_file_that_cannot_be_opened_is_no_difference_once_it_is_known_to_fail(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index says so, and has nothing of it."""
+
+    def load(file: FoundFile) -> Source:
+        raise DocumentError(f"{file.path} cannot be opened", "Give yourself permission")
+
+    world.write("b.md", "# Three\n\nzeta\n")
+    monkeypatch.setattr(world.files, "load", load)
+    world.run()
+    differences = world.checker().check().differences
+
+    assert [(one.kind, one.where) for one in differences] == [("file changed", "a.md")]
+
+
+def test_a_file_that_is_known_to_fail_is_no_difference(world: World) -> None:
+    """The index has nothing of it, also where it has to be looked at since its time proves nothing."""
+    world.files.write(FOLDER, "c.md", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    world.run()
+    world.catalog._database.connection.execute("UPDATE files SET read_ns = mtime_ns")
+
+    assert len(world.catalog.problems()) == 1
+    assert world.checker().check().differences == ()
+
+
+@pytest.mark.parametrize(("by", "kinds"), [(1e-6, []), (1e-3, ["vector wrong"])])
+def test_a_vector_may_differ_by_rounding_alone(world: World, by: float, kinds: list[str]) -> None:
+    """Of unit length in any case."""
+    record = first(world)
+    other = record.vector + np.roll(record.vector, 1) * np.float32(by)
+    world.vectors.upsert([replace(record, vector=other / np.linalg.norm(other))])
+
+    assert [one.kind for one in world.checker().check().differences] == kinds
 
 
 def test_repair_takes_vectors_from_the_cache(world: World) -> None:

@@ -126,6 +126,17 @@ def test_a_queued_file_that_changes_is_embedded_as_it_is_now(world: World) -> No
     assert {record.labels["path"] for record in world.vectors.records.values()} == {"a.md", "sub/c.md"}
 
 
+def test_the_index_is_opened_before_vectors_are_cached(world: World) -> None:
+    """A new one is filled from the cache, and would be given them a second time."""
+    opened: list[int] = []
+    world.before = lambda step: opened.append(world.opened) if step == "put" else None
+
+    world.run()
+
+    assert opened
+    assert all(opened)
+
+
 def test_a_file_with_some_known_vectors_is_found_by_these(world: World) -> None:
     """Only what is new waits; the file counts as found by its words until then, and has no centroid."""
     world.run()
@@ -142,14 +153,35 @@ def test_a_file_with_some_known_vectors_is_found_by_these(world: World) -> None:
     assert list(world.catalog.centroids([1])) == [1]
 
 
+def test_a_run_that_was_stopped_among_the_words_is_reported_so(world: World) -> None:
+    """Also with what was embedded after it."""
+    world.write("d.md", "new")
+    words, embedding = world.indexer.run(should_stop=lambda: True)
+    embedding.turn(lambda: False)
+
+    assert (words.interrupted, embedding.interrupted, embedding.report(words).interrupted) == (True, False, True)
+
+
+def test_progress_counts_on_from_that_of_the_words(world: World) -> None:
+    """What was reused without the model is reused, whatever is embedded after it."""
+    world.run()
+    world.write("a.md", f"{TEXT}\n# New\n\nnew text\n")
+    _, embedding = world.indexer.run()
+    embedding.turn(lambda: False)
+
+    assert (embedding.progress.embedded, embedding.progress.reused) == (1, 2)
+
+
 def test_embedding_in_turns_lets_changes_go_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn makes some progress and no more than a batch; progress and report are of all turns together."""
     monkeypatch.setattr("kb.indexing.embed._SMALLEST_TURN", 1)
     monkeypatch.setattr("kb.indexing.embed._LARGEST_WINDOW", 1)
     seen: list[IndexProgress] = []
     words, embedding = world.indexer.run(on_progress=seen.append)
+    seconds = embedding.progress.seconds
 
     assert embedding.turn(lambda: False, lambda: True, turn_seconds=0.1)
+    assert embedding.progress.seconds > seconds
     world.write("late.md", "late")
     late, _ = world.indexer.run()
     while embedding.turn(lambda: False, lambda: True, turn_seconds=0.1):
@@ -159,6 +191,7 @@ def test_embedding_in_turns_lets_changes_go_first(world: World, monkeypatch: pyt
     assert in_order(world)[1] == "late"
     report = embedding.report(words)
     assert (report.embedded, report.reused, report.unembedded, report.words_only) == (5, 0, 0, 0)
+    assert report.seconds > seconds
     assert [(one.embedded_of, one.to_embed) for one in seen if one.doing == "embedding"] == [
         (1, 4), (2, 5), (3, 5), (4, 5), (5, 5),
     ]  # fmt: skip

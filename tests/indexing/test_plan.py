@@ -106,6 +106,14 @@ def test_twins_are_claimed_once_and_by_inode_first() -> None:
     assert [file.path for file in removed.remaining()] == ["bad"]
 
 
+def test_an_inode_counts_with_its_device() -> None:
+    """Files of two disks may have the same number."""
+    other = known("a", id=1, stat=replace(STAT, inode=5, device=2))
+    same = known("z", id=2, stat=replace(STAT, inode=5, device=1))
+
+    assert RemovedFiles([other, same]).claim(found("new", replace(STAT, inode=5, device=1)), b"h") is same
+
+
 def test_twins_are_claimed_by_name_without_a_matching_inode() -> None:
     """After a copy to another disk and the deletion of the original."""
     removed = RemovedFiles((known("x/one"), known("x/two")))

@@ -16,8 +16,9 @@ from worlds import FOLDER, World, fresh
 from kb.chunking.split import Chunker
 from kb.errors import DocumentBusy, DocumentError
 from kb.formats.reader import DocumentReader
-from kb.indexing.sync import mounted_before
+from kb.indexing.sync import missing, mounted_before
 from kb.indexing.write import Writer
+from kb.records import Missing
 from kb.testing import FakeTokens, MemoryFiles
 
 if TYPE_CHECKING:
@@ -362,10 +363,27 @@ def test_files_of_a_missing_drive_are_read_again_once_it_is_back() -> None:
     assert world.run().unchanged == 2
 
 
+def test_a_missing_drive_is_told_once() -> None:
+    """By its files that are kept; where it has none in the index, as a folder that cannot be read."""
+    files = Away()
+    world = World(files)
+    world.write("a.md", TEXT)
+    files.write("/drive", "b.md", b"text")
+    world.run()
+    files.away = True
+    world.run()
+
+    assert world.indexer.left_out == missing(files, world.catalog, lambda _: True) == Missing(held=1)
+    never = World(files)
+    never.run()
+    assert never.indexer.left_out == missing(files, never.catalog, lambda _: True) == Missing(failed=1)
+
+
 class Locked(MemoryFiles):
     """A folder with a file that cannot be opened, or that is removed between scan and read."""
 
     locked = gone = ""
+    why = "permission denied"
 
     def load(self, file: FoundFile) -> Source:
         """Read a file.
@@ -376,7 +394,7 @@ class Locked(MemoryFiles):
         if file.path == self.gone:
             self.remove(file.folder, file.path)
         if file.path == self.locked:
-            raise DocumentError("cannot be opened: permission denied", "Give yourself the right to read it")
+            raise DocumentError(f"cannot be opened: {self.why}", "Give yourself the right to read it")
         return super().load(file)
 
 
@@ -395,6 +413,39 @@ def test_file_that_cannot_be_opened_is_reported_once_and_retried() -> None:
     assert (second.standing, third.standing) == (second.failures, third.failures)
     assert (len(second.failures), len(third.failures)) == (1, 1)
     assert (opened.failures, opened.total) == ((), 2)
+
+
+def test_a_file_that_fails_for_another_reason_has_that_one() -> None:
+    """It is what has to be mended now, and no longer what earlier runs reported."""
+    files = Locked({(FOLDER, "a.md"): TEXT.encode()})
+    world = World(files)
+    files.locked = "a.md"
+    world.run()
+    files.why = "input/output error"
+
+    report = world.run()
+
+    assert ([one.reason for one in report.failures], report.standing) == (["cannot be opened: input/output error"], ())
+    assert [one.reason for one in world.catalog.problems()] == ["cannot be opened: input/output error"]
+
+
+class Growing(MemoryFiles):
+    """A folder whose files become longer whenever they are read."""
+
+    def load(self, file: FoundFile) -> Source:
+        """Read a file."""
+        self.write(file.folder, file.path, super().load(file).data * 2)
+        return super().load(file)
+
+
+def test_progress_never_exceeds_its_total() -> None:
+    """A file may grow between scan and read."""
+    world = World(Growing({(FOLDER, "a.md"): b"text "}))
+    seen: list[IndexProgress] = []
+
+    world.run(on_progress=seen.append)
+
+    assert (seen[-1].size, seen[-1].size_total) == (5, 5)
 
 
 def test_file_removed_while_it_is_read_is_no_failure() -> None:
@@ -601,9 +652,10 @@ def test_deletions_are_held_from_a_certain_number_on(files: int, lost: int, held
     for number in range(lost):
         world.files.remove(FOLDER, f"{number:03}.md")
 
+    told = world.indexer.dry_run()
     report = world.run()
 
-    assert (report.held, report.removed) == (held, lost - held)
+    assert (told.held, told.removed) == (report.held, report.removed) == (held, lost - held)
 
 
 class Ruled(MemoryFiles):
@@ -687,10 +739,12 @@ def test_ordinary_deletions_moves_and_branch_switches_are_not_held() -> None:
 
 
 def test_each_file_has_one_event(world: World) -> None:
-    """With the kind of its change."""
+    """With the kind of its change; a text that two new files have is embedded for the first of them."""
     world.files.move(FOLDER, "a.md", "moved.md")
     world.write("b.md", "# Three\n\nepsilon\n\n# Four\n\nzeta\n")
     world.write("c.md", "new")
+    world.write("d.md", "# Five\n\neta\n")
+    world.write("e.md", "# Five\n\neta\n")
     world.files.write(FOLDER, "bad.md", BINARY)
     events: list[FileEvent] = []
     world.run(on_event=events.append)
@@ -702,10 +756,21 @@ def test_each_file_has_one_event(world: World) -> None:
         ("moved", "moved.md", "a.md", 2, 2),
         ("changed", "b.md", "", 2, 1),
         ("added", "c.md", "", 1, 0),
+        ("added", "d.md", "", 1, 0),
+        ("added", "e.md", "", 1, 1),
         ("failed", "bad.md", "", 0, 0),
         ("removed", "c.md", "", 1, 0),
     }
     assert next(event.reason for event in events if event.kind == "failed")
+
+
+def test_files_that_are_only_read_anew_have_no_event(world: World) -> None:
+    """Nobody changed them."""
+    events: list[FileEvent] = []
+    world.read_anew()
+
+    assert world.run(on_event=events.append).unchanged == 2
+    assert events == []
 
 
 class Boom(Exception):
@@ -947,6 +1012,29 @@ def test_a_file_that_is_retried_does_not_wait_after_a_stopped_run() -> None:
     report = world.run(should_stop=stops_at_the_second_file)
 
     assert (report.interrupted, report.waiting, len(report.failures)) == (True, 2, 1)
+
+
+def test_what_a_stopped_first_run_has_read_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was read by the code of this kb, though no run is complete yet."""
+    monkeypatch.setattr("kb.indexing.write._FILES_AT_ONCE", 1)
+    world = World()
+    for number in range(6):
+        world.write(f"{number}.md", f"text {number}")
+    asked = itertools.count()
+    world.run(should_stop=lambda: next(asked) == 4)
+    done = {file.path for file in world.catalog.files() if file.state == "done"}
+    read: list[str] = []
+    load = world.files.load
+
+    def noted(file: FoundFile) -> Source:
+        read.append(file.path)
+        return load(file)
+
+    monkeypatch.setattr(world.files, "load", noted)
+    world.run()
+
+    assert done
+    assert sorted([*done, *read]) == [f"{number}.md" for number in range(6)]
 
 
 def test_file_whose_parser_was_killed_from_outside_is_retried() -> None:

@@ -120,6 +120,23 @@ def test_sentences_seen_before_are_not_embedded_again() -> None:
     assert [text for batch in model.batches for text in batch] == ["Near.", f"{LONG}.", f"{LONG} too."]
 
 
+def test_what_needs_no_time_is_done_after_time_is_up() -> None:
+    """A passage of remembered sentences may come after one that there was no time for."""
+    model = Known()
+    best = BestSentences(model, model.clock)
+    first, late, known = (hit(f"{LONG} {number}. {LONG}, {number}. {LONG}: {number}.") for number in range(3))
+    best.of([known], QUESTION, NO_WORDS, 10)
+
+    assert [bool(one.best) for one in best.of([first, late, known], QUESTION, NO_WORDS, 0.1)] == [True, False, True]
+
+
+def test_of_equal_sentences_the_first_are_taken() -> None:
+    """In the order of the text."""
+    (found,) = best_of(Known(), "\n".join(f"- {LONG} {number}" for number in range(5)))
+
+    assert [one.line for one in found.best] == [0, 1, 2]
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """The sentences whose last use is longest ago are forgotten."""
     model = Known()

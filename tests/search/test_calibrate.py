@@ -7,18 +7,22 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from worlds import World
+from worlds import FOLDER, World
 
 from kb.records import Freshness, Mode, ResolvedRequest
+from kb.search import confidence
 from kb.search.confidence import (
     WORDS_WEIGHT,
     Background,
     Judge,
     Language,
+    SampledPassage,
     UnrelatedCosines,
     both,
+    calibrate_language,
     calibration_question,
     deviation,
+    usual_cosine,
     without_question_words,
 )
 from kb.search.rank import standardised
@@ -81,6 +85,45 @@ def test_what_was_measured_is_kept_with_its_languages() -> None:
     for languages in ({}, {"languages": {"es": {"bar": 9.0, "known": True}}}):
         world.catalog.set_meta("unrelated", json.dumps(old | languages))
         assert Background(world.embedder, world.catalog).unrelated(world.vectors) == first
+
+
+def test_another_model_is_measured_anew() -> None:
+    """Its cosines are others; what was kept for the one before says nothing about them."""
+    world = spanish()
+    background = Background(world.embedder, world.catalog)
+    background.unrelated(world.vectors)
+    background.keep()
+
+    world.embedder.fingerprint = "another model"
+
+    for one in (background, Background(world.embedder, world.catalog)):
+        assert one.unrelated(world.vectors).fingerprint == "another model"
+
+
+def test_an_index_that_has_grown_or_shrunk_by_half_is_measured_anew() -> None:
+    """With its own passages, the sample included, and not after each of them."""
+    world = World()
+    background = Background(world.embedder, world.catalog)
+    measured = []
+    for notes in (32, 48, 49, 33, 32):
+        for number in range(49):
+            if number < notes:
+                world.write(f"{number}.md", f"note {number}")
+            elif world.files.stat(FOLDER, f"{number}.md"):
+                world.files.remove(FOLDER, f"{number}.md")
+        world.run()
+        measured.append((background.unrelated(world.vectors).passages, len(background._sampled(world.vectors).ids)))
+
+    assert measured == [(32, 32), (32, 32), (49, 49), (49, 49), (32, 32)]
+
+
+def test_without_any_vector_no_cosine_is_more_than_usual() -> None:
+    """Nothing was embedded yet."""
+    world = World()
+    world.write("a.md", "note")
+    world.run(embed=False)
+
+    assert usual_cosine(world.embedder, world.catalog, world.vectors, Background(world.embedder, world.catalog)) == 1.0
 
 
 def test_few_passages_of_a_language_are_no_measure() -> None:
@@ -159,6 +202,40 @@ def test_a_model_that_does_not_know_the_language_says_so() -> None:
         assert (refused.hits, refused.unfamiliar) == ((), "")
 
 
+@pytest.mark.parametrize(("of_ten", "known"), [(3, False), (8, True)])
+def test_a_model_knows_a_language_whose_sentences_it_mostly_finds(of_ten: int, *, known: bool) -> None:
+    """Of ten sentences, it finds the passages of some; for the others it has a direction by chance."""
+    world = spanish()
+    asked = iter(range(1000))
+
+    class Partly(Blind):
+        def embed_query(self, text: str) -> np.ndarray:
+            return world.embedder.embed_query(text) if next(asked) % 10 < of_ten else super().embed_query(text)
+
+    passages = world.catalog.passages(world.catalog.sample(100))
+    vectors = world.vectors.vectors(list(passages))
+    sample = [SampledPassage(id_, one.text, vectors[id_].astype(np.float64)) for id_, one in passages.items()]
+    found = calibrate_language(world.catalog, Partly(world), world.vectors, sample)  # type: ignore[arg-type]  # all it asks
+
+    assert found is not None
+    assert found.known is known
+
+
+def test_passages_of_its_own_file_do_not_count_as_unrelated_to_a_sentence() -> None:
+    """They are about the same, and would make the threshold that of an answer."""
+    world = spanish()
+    sentence = "Cada cuervo come hierba35 y duerme cerca del río35"
+    world.write("cuervo.md", f"# Cuervo\n\n{sentence}.\n\n# Más\n\n{sentence} también.\n")
+    world.run()
+    one, _ = (passage for passage in world.catalog.all_passages() if passage.file.path == "cuervo.md")
+
+    others = confidence._others(world.catalog, sentence, one.id)
+
+    paths = {passage.file.path for passage in world.catalog.passages(list(others)).values()}
+    assert "35.md" in paths
+    assert "cuervo.md" not in paths
+
+
 @pytest.mark.parametrize("narrow", [1.0, 0.1, 0.01])
 def test_a_narrow_range_of_cosines_changes_no_verdict(narrow: float) -> None:
     """Some models have all cosines between 0.4 and 0.8, or closer still: only how they differ counts."""
@@ -173,11 +250,14 @@ def test_a_narrow_range_of_cosines_changes_no_verdict(narrow: float) -> None:
 
 
 def test_fewer_passages_are_asked_for_less() -> None:
-    """The best of a few unrelated passages is not as near as the best of many."""
+    """The best of a few unrelated passages is not as near as the best of many; a few more are as many."""
     language = {"es": Language(threshold=9.0, known=True)}
     near = {"es": np.linspace(0.0, 0.2, 50)}
-    many, few = (Judge(UnrelatedCosines(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40))
+    many, few, more = (
+        Judge(UnrelatedCosines(0.1, 0.1, 1000, "model", language), count, near) for count in (1000, 40, 1400)
+    )
 
+    assert more.evidence("es", 0.3, 0.1) == many.evidence("es", 0.3, 0.1)
     assert few.evidence("es", 0.3, 0.1) > many.evidence("es", 0.3, 0.1)
     assert many.evidence("es", 0.1, 0.1) == pytest.approx(WORDS_WEIGHT * 0.1 - 9.0)
 

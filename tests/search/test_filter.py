@@ -159,6 +159,14 @@ def test_what_is_no_glob_matches_nothing_but_a_file_of_that_name(glob: str) -> N
     assert named in selected([known("a.md"), named], Filters(paths=(glob,)))
 
 
+@pytest.mark.parametrize("glob", ["/", "b/", "/b/"])
+def test_a_folder_that_is_not_there_has_no_hidden_files(glob: str) -> None:
+    """What ends in a slash is no name of a file without its suffix."""
+    files = [known(".x.md"), known("a/.x.md")]
+
+    assert selected(files, Filters(paths=(glob,))) == []
+
+
 def test_a_file_without_a_date_is_dated_by_its_modification() -> None:
     """The document's own date goes before the day of modification."""
     assert day_of(FILES[1]) == date(2026, 1, 1)
@@ -176,6 +184,7 @@ def test_tags_are_counted_by_file_with_those_above_them() -> None:
     files = [known("a", tags=("Work", "kb/x", "KB/y")), known("b", tags=("work", "kb")), known("c", tags=("work",))]
 
     assert tag_count(files) == [("work", 3), ("kb", 2), ("kb/x", 1), ("KB/y", 1)]
+    assert tag_count([known("a", tags=("x//y", "/"))]) == [("x", 1), ("x//y", 1)]
     assert tag_count([]) == []
 
 

@@ -66,6 +66,8 @@ def test_options_of_programs_are_asked_about(typed: str) -> None:
         ("mercury -planet", "planet"),
         ("java -coffee", "coffee"),
         ("find recipes -meat", "meat"),
+        ("find quick recipes -egg", "egg"),
+        ("git is great -egg", "egg"),
         ("music -pop", "pop"),
         ("manuals -pdf", "pdf"),
         ("languages -C++", "C++"),

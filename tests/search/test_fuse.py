@@ -112,6 +112,8 @@ def test_without_a_vector_a_passage_is_as_near_as_those_with_no_more_of_the_word
     (waiting,), _ = beside([5.0], near=[1.0, 3.0, 4.0], said=[5.0, 1.0, 6.0])
 
     assert waiting == pytest.approx(KEYWORD_WEIGHT * 5 + 4.5)
+    (waiting,), (as_many,) = beside([5.0], near=[3.0], said=[5.0])
+    assert waiting == pytest.approx(as_many)
 
 
 def test_what_waits_is_not_behind_what_has_far_fewer_of_the_words() -> None:

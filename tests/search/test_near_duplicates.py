@@ -15,6 +15,8 @@ PROSE = (
     "in another town, so that neither a fire nor a thief takes all of them at once. Restoring is tried in spring, "
     "on a machine that knows nothing of the old one, with nothing but the paper in the drawer to go by."
 )
+# Twice as long, so that two words that change places make no other text.
+LONG = f"{PROSE} {' '.join(reversed(PROSE.split()))}"
 ONE_WORD = PROSE.replace("cellar", "basement")
 # Few texts, so that copies are frequent; some alike, one like two that are not alike, some told apart by a number only.
 TEXTS = [
@@ -52,6 +54,8 @@ def numbers(found: list[list[StoredPassage]]) -> list[int]:
         (PROSE, PROSE.replace("cellar", "basement"), True),
         (PROSE, PROSE.replace("cellar", "basement").replace("friend", "sister").replace("spring", "May"), False),
         (f"{PROSE} It costs 5 euros.", f"{PROSE} It costs 6 euros.", False),
+        (f"{LONG} Heating falls from high to low.", f"{LONG} Heating falls from low to high.", True),
+        (f"{LONG} Heating falls from 21 to 17.", f"{LONG} Heating falls from 17 to 21.", False),
         (PROSE, f"{PROSE} {PROSE[::-1]}", False),
         ("x = a + b", "x = a - b", False),
         ("yes", "no", False),

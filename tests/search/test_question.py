@@ -36,6 +36,8 @@ TODAY = date(2026, 3, 10)
          Question("x", filters=Filters(since=date(2026, 3, 3), until=date(2026, 3, 9)),
                   named=("since:7d", "until:2026-03-09"))),
         ("meet since:then", Question("meet since:then", as_words=("since:then",))),
+        ("x -since:7d", Question("x -since:7d", as_words=("-since:7d",))),
+        ('x " " -" "', Question("x")),
         ("what is type:nosuchtype", Question("what is type:nosuchtype", as_words=("type:nosuchtype",))),
         ("C:path and http://x.org", Question("C:path and http://x.org")),
         ('"unclosed', Question('"unclosed')),

@@ -351,6 +351,30 @@ def test_all_passages_come_by_file_and_order_across_pages(catalog: SqliteCatalog
     assert live == [(id_, file_id) for file_id, _, id_ in found]
 
 
+def test_a_sample_is_taken_from_all_files(catalog: SqliteCatalog) -> None:
+    """Not from those that were indexed first: the distribution of cosines is measured on it. It is always the same."""
+    index(catalog, *(change(number, f"{number}.md", f"p{number}") for number in range(200)))
+
+    sample = {int(id_[1:]) for id_ in catalog.sample(40)}
+
+    assert len(sample) == 40
+    assert all(len(sample & set(range(start, start + 50))) >= 5 for start in range(0, 200, 50))
+    assert {int(id_[1:]) for id_ in catalog.sample(40)} == sample
+
+
+def test_what_a_transaction_has_counted_is_gone_with_it(catalog: SqliteCatalog) -> None:
+    """It counts what it has written; once that is rolled back, passages and queue are counted again."""
+    catalog.begin([change(1, "a.md", "p")])
+    catalog.finish([1], unembedded=[passage("p")])
+
+    with pytest.raises(RuntimeError, match="stop"), catalog._database.writing() as connection:  # noqa: PT012
+        connection.execute("DELETE FROM files")
+        assert (catalog.count(), catalog.queue_size().passages) == (0, 0)
+        raise RuntimeError("stop")
+
+    assert (catalog.count(), catalog.queue_size().passages) == (1, 1)
+
+
 def test_lists_may_be_longer_than_sqlite_has_parameters(catalog: SqliteCatalog) -> None:
     """SQLite allows 32,766 parameters; a store has more passages."""
     index(catalog, change(1, "a.md", "p"))
@@ -642,6 +666,19 @@ def test_a_queued_text_that_is_not_its_passage_is_found(catalog: SqliteCatalog) 
     catalog._database.connection.execute("UPDATE unembedded SET text = 'other' WHERE file_id = 2")
 
     assert (catalog.audit(), [file.state for file in catalog.files()]) == (1, ["done", "pending"])
+
+
+def test_an_audit_deletes_passages_without_a_file(catalog: SqliteCatalog) -> None:
+    """Their file was lost with a damaged page; no later run would delete their text."""
+    index(catalog, change(1, "a.md", "p"), change(2, "b.md", "q"))
+    connection = catalog._database.connection
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("DELETE FROM files WHERE id = 1")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+    assert catalog.audit() == 0
+
+    assert connection.execute("SELECT id FROM passages").fetchall() == [(b"q",)]
 
 
 def test_links_and_names_belong_to_their_file(catalog: SqliteCatalog) -> None:

@@ -129,16 +129,33 @@ def test_what_was_rolled_back_did_not_happen(tmp_path: Path) -> None:
         assert catalog.files() == before == reread(catalog)
 
 
+def test_what_a_transaction_has_written_is_gone_with_it() -> None:
+    """It lists and counts what it has written; once it is rolled back, everything is there again."""
+    with closing(SqliteCatalog(":memory:")) as catalog:
+        catalog.begin([change(1, "a"), change(2, "b")])
+        catalog.finish([1, 2])
+        same(catalog)
+
+        with pytest.raises(RuntimeError, match="stop"), catalog._database.writing() as connection:  # noqa: PT012
+            connection.execute("DELETE FROM files WHERE id = 1")
+            assert catalog.count_files() == len(catalog.files()) == 1
+            raise RuntimeError("stop")
+
+        same(catalog)
+
+
 def test_changes_of_another_connection_are_read(tmp_path: Path) -> None:
     """As of a restore, which replaces the content of the catalog."""
     path = str(tmp_path / "c")
     with closing(SqliteCatalog(path)) as catalog:
-        catalog.begin([change(1, "a")])
-        assert len(catalog.files()) == 1
+        catalog.begin([change(1, "a"), change(2, "b")])
+        catalog.finish([1, 2])
+        same(catalog)
         with closing(sqlite3.connect(path)) as other, other:
-            other.execute("DELETE FROM files")
+            other.execute("DELETE FROM files WHERE id = 1")
 
-        assert catalog.files() == []
+        same(catalog)
+        assert [one.path for one in catalog.files()] == ["b"]
 
 
 def test_files_are_found_by_place_size_and_state() -> None:

@@ -181,6 +181,50 @@ def test_the_mark_stays_until_the_index_was_closed(tmp_path: Path) -> None:
     assert not Generations(str(tmp_path)).is_unclean()
 
 
+def test_an_index_is_on_the_disk_before_it_is_said_to_be_closed(tmp_path: Path) -> None:
+    """ChromaDB does not flush its files."""
+    steps: list[str] = []
+    generations = Generations(str(tmp_path), on_step=steps.append)
+    renew(generations)
+    generations.mark_unclean()
+    steps.clear()
+
+    generations.mark_clean()
+
+    assert steps.index("flush a generation") < steps.index("remove the mark")
+
+
+def test_nothing_is_left_of_generations_that_are_all_discarded(tmp_path: Path) -> None:
+    """Neither their directories nor what is said of them: an index elsewhere takes their place."""
+    generations = Generations(str(tmp_path))
+    renew(generations)
+    generations.begin()
+    generations.mark_unclean()
+
+    generations.discard_all()
+
+    assert list(tmp_path.iterdir()) == []
+    assert (generations.current(), generations.is_unclean()) == (None, False)
+
+
+def test_what_only_has_the_name_of_a_generation_is_none(tmp_path: Path) -> None:
+    """A file, and a link to a directory elsewhere, whose files are left alone."""
+    store, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / CONTENT).write_text("mine")
+    generations = Generations(str(store))
+    (store / "generation-0001").symlink_to(elsewhere)
+    (store / "generation-0002").write_text("")
+    (store / "current").write_text("generation-0001\n")
+
+    assert generations.current() is None
+    generations.sweep()
+    assert sorted(path.name for path in store.iterdir()) == ["current", "generation-0001", "generation-0002"]
+    with pytest.raises(StoreError, match="there is no generation-0001"):
+        generations.switch("generation-0001")
+    assert (elsewhere / CONTENT).read_text() == "mine"
+
+
 def test_the_current_generation_cannot_be_discarded(tmp_path: Path) -> None:
     """Discarding the current one is refused; discarding a missing one is not."""
     generations = Generations(str(tmp_path))

@@ -82,6 +82,24 @@ def test_what_is_known_equals_what_is_read(steps: list[tuple[int, int, str]]) ->
         assert len(known.files) == known.size
 
 
+@given(STEPS)
+@example([(1, 3, "en"), (1, 3, "en"), (1, 2, "de"), (2, 1, "de"), (1, 0, "en")])
+def test_several_changed_ranges_are_read_again(steps: list[tuple[int, int, str]]) -> None:
+    """Of many, so that not all are: also the last passage of a range, and a range that there was no room for."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postings, "RANGE", 4)
+        catalog = SqliteCatalog(":memory:")
+        for file_id, language in enumerate(["en", "de", "en"], 1):
+            applied(catalog, file_id, 40, language)
+        passages_of(catalog)
+        for salt, (file_id, passages, language) in enumerate(steps):
+            applied(catalog, 3 + file_id, passages, language, salt)
+
+            known = passages_of(catalog)
+            assert facts(known) == facts(IndexedPassages.read(catalog._database.connection))
+            assert len(known.files) == len(known.stemmers) == known.size
+
+
 def test_only_changed_ranges_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a change of one file among many ranges of passages, and nothing where nothing changed."""
     catalog = SqliteCatalog(":memory:")
@@ -124,6 +142,27 @@ def test_a_change_that_is_rolled_back_is_not_kept() -> None:
     assert passages_of(catalog).count == 3
 
 
+def test_after_an_error_on_the_way_everything_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as Ctrl-C in a conversation that goes on: passages that were taken out of the sums and not put back."""
+    catalog = SqliteCatalog(":memory:")
+    applied(catalog, 1, 2, "en")
+    passages_of(catalog)
+    applied(catalog, 2, 3, "en")
+    count = IndexedPassages._count
+
+    def interrupted(self: IndexedPassages, keys: slice, times: int) -> None:
+        count(self, keys, times)
+        if times < 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(IndexedPassages, "_count", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        passages_of(catalog)
+    monkeypatch.undo()
+
+    assert facts(passages_of(catalog)) == facts(IndexedPassages.read(catalog._database.connection))
+
+
 def test_changes_of_another_connection_are_seen(tmp_path: Path) -> None:
     """Another process may write the catalog between two questions."""
     path = str(tmp_path / "catalog.sqlite3")
@@ -137,6 +176,54 @@ def test_changes_of_another_connection_are_seen(tmp_path: Path) -> None:
     assert passages_of(other).count == passages_of(one).count == 6
     one.close()
     other.close()
+
+
+def test_changes_of_another_connection_while_passages_are_read_are_seen_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read may be from before the change, so it is not taken to be in step with it."""
+    path = str(tmp_path / "catalog.sqlite3")
+    one, other = SqliteCatalog(path), SqliteCatalog(path)
+    applied(one, 1, 2, "en")
+    read = IndexedPassages.read
+
+    def slowly(connection: sqlite3.Connection) -> IndexedPassages:
+        found = read(connection)
+        applied(one, 2, 3, "en")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(IndexedPassages, "read", slowly)
+        assert passages_of(other).count == 2
+
+    assert passages_of(other).count == 5
+    one.close()
+    other.close()
+
+
+def test_passages_without_a_word_are_known() -> None:
+    """A line of dots in a file without a title is found as a phrase, and counts where passages are counted."""
+    catalog = SqliteCatalog(":memory:")
+    applied(catalog, 1, 1, "en")
+    passages_of(catalog)
+    stored(catalog, change(2, "-.md", ["...", "***"], title="."))
+
+    assert passages_of(catalog).count == 3
+    assert facts(passages_of(catalog)) == facts(IndexedPassages.read(catalog._database.connection))
+
+
+def test_leaving_passages_after_all_others_score_nothing() -> None:
+    """Nothing is known of them any more, and no memory is kept for them; a search may still name them or their file."""
+    catalog = SqliteCatalog(":memory:")
+    applied(catalog, 1, RANGE - 1, "en")
+    applied(catalog, 2, 3, "en")
+    leaving = list(catalog.passage_ids([2])[2])
+    catalog.begin([change(2, "2.md", [])])
+    assert passages_of(catalog).size == RANGE
+
+    assert not set(leaving) & catalog.keyword_matches("apple", 3, also=leaving).scores.keys()
+    assert catalog.keyword_matches("apple", 3, [2]).scores == {}
+    assert len(catalog.keyword_matches("apple", 3, without=leaving).scores) >= 3
 
 
 def test_notes_of_changes_are_forgotten_at_times(monkeypatch: pytest.MonkeyPatch) -> None:

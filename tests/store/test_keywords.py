@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kb.indexing.plan import identify
 from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
-from kb.store import bm25
+from kb.store import bm25, keywords
 from kb.store.catalog import SqliteCatalog
 
 if TYPE_CHECKING:
@@ -133,6 +133,26 @@ def test_a_word_is_worth_more_than_one_inside_another() -> None:
     assert found(catalog, "Gericht") == texts[:2]
 
 
+def test_a_word_beside_one_with_most_of_its_letters_counts_once() -> None:
+    """A passage has no larger share of the question for a compound that looks like a word that it has anyway."""
+    catalog = SqliteCatalog(":memory:")
+    texts = ["Das Gericht tagt.", "Das Gericht tagt, die Berichterstattungskommission auch.", "Der Verein tagt."]
+    stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
+
+    shares = catalog.keyword_matches("Gericht Verein", 10).shares
+    by_text = {catalog.passages([id_])[id_].text: share for id_, share in shares.items()}
+    assert by_text[texts[1]] == by_text[texts[0]] < 0.5
+
+
+def test_a_heading_that_is_the_title_counts_once() -> None:
+    """As in most notes, whose title is their first heading."""
+    catalog = SqliteCatalog(":memory:")
+    one = change(1, "a.md", ["apple"], title="cherry")
+    stored(catalog, replace(one, passages=tuple(replace(each, heading=("cherry",)) for each in one.passages)))
+
+    assert np.frombuffer(rows(catalog)["cherri", 0], "<u2")[1] == 1
+
+
 def test_a_long_word_that_shares_a_few_letters_is_no_match() -> None:
     """Half of a word does not match the word."""
     catalog = SqliteCatalog(":memory:")
@@ -162,6 +182,15 @@ def test_a_name_is_worth_less_than_a_text() -> None:
     stored(catalog, *(change(number, f"{number}.md", ["grape elder"], title="x") for number in range(3, 12)))
 
     assert found(catalog, "oldzebra") == [page, "wool"]
+
+
+def test_a_name_adds_nothing_to_a_text_with_the_word() -> None:
+    """Passages that say the same rank alike, whatever their files are called."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, *(change(at, f"{name}.md", ["zebra fig"], "x") for at, name in enumerate(["zebra", "grape"], 1)))
+
+    one, other = catalog.keyword_matches("zebra", 10).scores.values()
+    assert one == pytest.approx(other)
 
 
 @pytest.mark.parametrize(("question", "first"), [("apple berry berry", "berry"), ("apple berry apple", "apple")])
@@ -262,7 +291,7 @@ def test_passages_of_better_files_come_first() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 4), TEXTS, st.sampled_from(["", "Title"])), min_size=1, max_size=8))
 def test_after_any_change_the_index_equals_a_rebuilt_one(steps: list[tuple[int, list[str], str]]) -> None:
-    """Added, changed, renamed and removed files leave the same rows as a rebuild."""
+    """Added, changed, renamed and removed files leave the same rows as a rebuild, and the checksum of these rows."""
     catalog = SqliteCatalog(":memory:")
     for number, (file_id, texts, title) in enumerate(steps):
         stored(catalog, change(file_id, f"{file_id}.md", texts, title))
@@ -270,6 +299,7 @@ def test_after_any_change_the_index_equals_a_rebuilt_one(steps: list[tuple[int, 
             catalog.remove([file_id])
 
     kept = rows(catalog)
+    assert keywords.is_intact(catalog._database.connection)
     catalog._database.connection.execute("DELETE FROM meta WHERE key = 'keywords'")
     catalog.keyword_matches("apple", 1)
 
@@ -417,6 +447,15 @@ def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: st
     assert bool(catalog.containing(phrase)) is there
 
 
+def test_phrases_are_sought_in_all_passages_with_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pages of them are read."""
+    monkeypatch.setattr(keywords, "_PAGE", 2)
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", [f"{number} apple berry" for number in range(7)]))
+
+    assert len(catalog.containing("apple berry")) == 7
+
+
 def test_a_part_of_a_token_contains_a_question() -> None:
     """A part of an address, a version or a compound counts as a word; scattered letters do not."""
     texts = ["The box answers at 10.0.0.17:8080 since v2.14.3-rc1", "10 boxes, 0 failures, 17 racks", "Wi-Fi key"]
@@ -499,6 +538,17 @@ def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
         assert b"appl" in path.read_bytes()
 
 
+def test_deleted_words_are_gone_though_a_row_was_lost() -> None:
+    """The other words of a passage are deleted with it all the same."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["apple berry grape"], title="cherry"))
+    catalog._database.connection.execute("DELETE FROM postings WHERE term = 'appl'")
+
+    catalog.remove([1])
+
+    assert rows(catalog) == {}
+
+
 def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
     """A catalog without an index, or with one of another stemmer, is indexed on the first keyword search."""
     path = tmp_path / "catalog.sqlite3"
@@ -552,6 +602,29 @@ def test_broken_characters_in_a_question_rebuild_nothing() -> None:
     assert found(catalog, "apple \udce9 caf\ud83d") == ["apple berry"]
     assert catalog.containing("\udce9") == set()
     assert catalog._database.connection.total_changes == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE postings SET data = x'00000100' WHERE term = 'berri'",
+        "UPDATE postings SET data = data || x'00' WHERE term = 'berri'",
+        "UPDATE postings SET data = data || x'00000000' WHERE term = 'berri'",
+        "UPDATE postings SET term = 'bery' WHERE term = 'berri'",
+        "UPDATE postings SET part = 1 WHERE term = 'berri'",
+        "DELETE FROM postings WHERE term = 'berri'",
+    ],
+)
+def test_damage_that_still_makes_sense_is_seen_from_the_checksum(damage: str) -> None:
+    """Another passage, a part of a posting or a whole one more, another word, another range, and a row that is gone."""
+    catalog = SqliteCatalog(":memory:")
+    stored(catalog, change(1, "a.md", ["apple", "berry"]))
+    connection = catalog._database.connection
+    assert keywords.is_intact(connection)
+
+    assert connection.execute(damage).rowcount
+
+    assert not keywords.is_intact(connection)
 
 
 @pytest.mark.parametrize("data", ["substr(data, 1, 3)", "7"])

@@ -116,6 +116,17 @@ def test_a_dead_process_of_the_same_store_is_followed_at_once(lease: Callable[..
     assert time.monotonic() - began < LONG / 2
 
 
+def test_leases_of_dead_processes_are_deleted(lease: Callable[..., Lease]) -> None:
+    """Otherwise the server would have a collection more for each of them."""
+    leases = [lease("here", LONG) for _ in range(3)]
+    for one in leases:
+        one.acquire()
+        if one is not leases[-1]:
+            dies(one)
+
+    assert leases[-1]._server.found(leases[-1]._prefix) == [leases[-1]._own]
+
+
 def test_one_of_many_takes_a_lease(lease: Callable[..., Lease]) -> None:
     """When it is free, and when one has run out."""
     for _ in range(2):
@@ -198,3 +209,22 @@ def test_a_name_that_is_refused_is_tried_again_after_a_pause(monkeypatch: pytest
     lease.release()
 
     assert pauses == [1.0, 1.0, 1.0]
+
+
+def test_a_lease_that_was_made_beside_a_higher_one_does_not_hold() -> None:
+    """Another process made it at the same time, having seen more of them."""
+
+    class Overtaken(SlowToList):
+        def make_empty(self, name: str, marks: Mapping[str, str | int]) -> None:
+            super().make_empty(name, marks)
+            self.made.append(FoundCollection("lease-000009", "lease-000009", {}))
+
+        def delete(self, name: str) -> None:
+            self.made = [one for one in self.made if one.name != name]
+
+    server = Overtaken(0)
+    lease = Lease(server, "lease-", "here", seconds=20.0)
+
+    assert not lease._made(None)
+    assert not lease.held
+    assert [one.name for one in server.made] == ["lease-000009"]

@@ -124,13 +124,34 @@ def test_one_store_has_one_lock_under_all_its_names(tmp_path: Path) -> None:
 
 
 def test_a_new_store_is_private_to_the_user(tmp_path: Path) -> None:
-    """A missing directory is created, readable by nobody else."""
+    """A missing directory is created, readable by nobody else, and so is the lock file."""
     store = tmp_path / "new" / "store"
 
     with StoreLock(str(store)):
-        mode = stat.S_IMODE(store.stat().st_mode)
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (store, store / LOCK_FILE)]
 
-    assert mode == 0o700
+    assert modes == [0o700, 0o600]
+
+
+def test_a_folder_in_the_place_of_the_lock_file_is_set_aside(tmp_path: Path) -> None:
+    """As a backup or a sync may leave it."""
+    (tmp_path / LOCK_FILE).mkdir()
+
+    with StoreLock(str(tmp_path)):
+        assert (tmp_path / LOCK_FILE).is_file()
+
+
+def test_a_deleted_record_of_the_owner_is_written_again(tmp_path: Path) -> None:
+    """Though the lock file is in its place; where both are, nothing is done."""
+    with StoreLock(str(tmp_path), "kb watch") as lock:
+        assert not lock.mend()
+        (tmp_path / OWNER_FILE).unlink()
+
+        assert lock.mend()
+        owner = read_owner(str(tmp_path))
+        assert owner is not None
+        assert owner.command == "kb watch"
+        assert not lock.mend()
 
 
 def test_a_file_at_the_path_of_the_store_is_reported(tmp_path: Path) -> None:

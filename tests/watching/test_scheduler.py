@@ -213,6 +213,19 @@ def test_overflow_leads_to_full_scan(start: Callable[..., Running], updates: Upd
     assert len([notice for notice in run.told if "missed" in notice]) == 1
 
 
+def test_what_was_missed_is_told_once_a_scan(start: Callable[..., Running], updates: Updates) -> None:
+    """Another loss after it is another event."""
+    run = settled(start())
+    for _ in range(2):
+        updates.gate.clear()
+        run.scheduler._on_lost("the queue was full")
+        run.scheduler._on_lost("the queue was full")
+        updates.gate.set()
+        assert run.scheduler.sync(120)
+
+    assert run.told == ["Changes may have been missed: the queue was full. All folders are scanned"] * 2
+
+
 def test_dead_watch_is_restarted(start: Callable[..., Running], updates: Updates, notes: Path) -> None:
     """The heartbeat restarts it, reports it and scans everything."""
     run = settled(start())
@@ -346,7 +359,7 @@ def test_failed_update_is_retried_later(start: Callable[..., Running], updates: 
 
 
 def test_retry_delay_doubles(updates: Updates, notes: Path) -> None:
-    """From one second up to sixty."""
+    """From one second up to sixty; after a success it is one second again."""
     scheduler = Scheduler(folders=[str(notes)], update=updates, say=lambda _: None, clock=lambda: 0.0)
     delays = []
     for _ in range(12):
@@ -354,6 +367,9 @@ def test_retry_delay_doubles(updates: Updates, notes: Path) -> None:
         delays.append(scheduler._retry_at)
     assert delays == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60]
     assert scheduler.state.waiting == 1
+    scheduler._succeeded(frozenset({(str(notes), "")}), left=False)
+    scheduler._failed(frozenset({(str(notes), "")}), "no")
+    assert scheduler._retry_at == 1
 
 
 def test_unexpected_exception_stops_scheduler(start: Callable[..., Running], updates: Updates) -> None:
@@ -402,9 +418,12 @@ def test_polling_scans_repeatedly(start: Callable[..., Running], updates: Update
     assert run.told == ["Scanning the folders every 0.05 s: as configured"]
 
 
-def test_full_scans_happen_at_intervals(start: Callable[..., Running], updates: Updates) -> None:
-    """Even without events."""
-    run = settled(start(sweep_seconds=0.05))
+@pytest.mark.parametrize("more", [{}, {"polling": True, "poll_seconds": 600.0}])
+def test_full_scans_happen_at_intervals(
+    start: Callable[..., Running], updates: Updates, more: dict[str, object]
+) -> None:
+    """Even without events; folders that are polled are not scanned less often than others."""
+    run = settled(start(sweep_seconds=0.05, **more))
     run.wait_for_full_scan(datetime.now(UTC))
     wait_until(lambda: updates.count >= 3)
 
@@ -422,6 +441,19 @@ def test_mount_without_events_is_polled(
     assert "nfs4" in state.reason
     assert run.scheduler._watcher.folders == (str(notes),)
     assert len(run.told) == 1
+
+
+def test_polling_begins_at_once(updates: Updates, notes: Path) -> None:
+    """Not after the time between two scans of folders that report their changes."""
+    table = f"1 0 0:1 / / rw - ext4 /dev/x rw\n2 1 0:2 / {notes} rw - nfs4 box:/ rw\n"
+    scheduler = Scheduler(
+        folders=[str(notes)], update=updates, say=lambda _: None, clock=lambda: 0.0, read_mounts=lambda: table
+    )
+    assert scheduler._sweep_at == 600
+
+    scheduler._check()
+
+    assert scheduler._sweep_at == 30
 
 
 def test_full_watch_table_leads_to_polling(start: Callable[..., Running], updates: Updates, notes: Path) -> None:
@@ -562,3 +594,20 @@ def test_what_another_machine_did_not_take_is_tried_again(start: Callable[..., R
     wait_until(lambda: len(calls) == 4)
     assert run.told.count("another writes") == 1
     assert run.scheduler.state.errors == ()
+
+
+def test_what_another_machine_did_not_take_comes_after_all_else(
+    start: Callable[..., Running], updates: Updates
+) -> None:
+    """Also where the rest of an update fails and waits to be tried again."""
+    rest = Rest(updates, 2)
+    rest.fails = [StoreError("the disk is full")]
+    left: list[int] = []
+
+    def complete() -> None:
+        left.append(rest.left)
+
+    start(update=rest.update, go_on=rest.go_on, complete=complete)
+
+    wait_until(lambda: bool(left))
+    assert left == [0]
