@@ -69,14 +69,18 @@ def test_backup_while_notes_are_written(
         assert "kb watch" in refused
 
     for report in reports:
-        # No two texts are alike. One that the daemon had not embedded yet is counted as such.
+        # No two texts are alike. One that the daemon had not embedded yet is counted as such; passages of files that it
+        # was just changing are not counted.
         assert report["vectors"] + report["without_vector"] == report["passages"]
-        assert verify_backup(Path(report["path"])).passages == report["passages"] >= 20
+        assert verify_backup(Path(report["path"])).passages == report["passages"]
     clone.root.mkdir()
     shutil.copytree(here.notes, clone.notes, copy_function=shutil.copy)
     clone.configure()
     monkeypatch.setenv("HOME", str(tmp_path / "another"))
-    restored = kb_json(clone, "restore", "../last.kb", "--folder", f"{here.notes}=docs")
+    kb_json(clone, "restore", "../first.kb", "--folder", f"{here.notes}=docs")
+    kb(clone, "index")
+    assert kb_json(clone, "check")["differences"] == []
+    restored = kb_json(clone, "restore", "../last.kb", "--force", "--folder", f"{here.notes}=docs")
     assert restored["index"]
     indexed = kb_json(clone, "index")
     assert indexed["passages"]["embedded"] == 0
