@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from real_daemon import World
 
+from kb.open_store import CATALOG_FILE
 from kb.transfer import verify_backup
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ def test_backup_while_notes_are_written(
 
     def write() -> None:
         for number in range(60):
-            (here.notes / f"{number % 25:02}.md").write_text(f"# Note {number}\n\nChanged to {number}.\n")
+            # In one step: a file that is empty for a moment has no passage.
+            (tmp_path / "next.md").write_text(f"# Note {number}\n\nChanged to {number}.\n")
+            (tmp_path / "next.md").replace(here.notes / f"{number % 25:02}.md")
             if written.wait(0.02):
                 return
 
@@ -63,7 +68,8 @@ def test_backup_while_notes_are_written(
         written.set()
         writer.join()
         kb(here, "sync")
-        assert kb_json(here, "backup", "last.kb")["without_vector"] == 0
+        last = kb_json(here, "backup", "last.kb")
+        assert (last["without_vector"], last["passages"]) == (0, len(list(here.notes.iterdir())))
         refused = kb(here, "restore", "last.kb", "--force", code=2)
         assert f"process {daemon.pid}" in refused
         assert "kb watch" in refused
@@ -78,6 +84,9 @@ def test_backup_while_notes_are_written(
     clone.configure()
     monkeypatch.setenv("HOME", str(tmp_path / "another"))
     kb_json(clone, "restore", "../first.kb", "--folder", f"{here.notes}=docs")
+    with closing(sqlite3.connect(Path(clone.store, CATALOG_FILE))) as catalog:
+        (passages,) = catalog.execute("SELECT count(*) FROM passages WHERE state != 'leaving'").fetchone()
+    assert passages >= 20
     kb(clone, "index")
     assert kb_json(clone, "check")["differences"] == []
     restored = kb_json(clone, "restore", "../last.kb", "--force", "--folder", f"{here.notes}=docs")

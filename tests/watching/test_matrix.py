@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Row = Callable[["Place"], None]
 
 ROWS: list[Row] = []
-LONG_ROWS: list[Row] = []
 TEXT = "# One\n\nalpha beta\n\n# Two\n\ngamma delta\n"
 
 
@@ -56,12 +55,6 @@ def row(function: Row) -> Row:
     return function
 
 
-def long_row(function: Row) -> Row:
-    """Add a row to the matrix that has a shorter one beside it."""
-    LONG_ROWS.append(function)
-    return function
-
-
 @pytest.fixture(params=["native", pytest.param("polling", marks=pytest.mark.slow)])
 def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Watched, Place]]:
     """A running scheduler over a place."""
@@ -73,8 +66,8 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Wa
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each row."""
     if "happens" in metafunc.fixturenames:
-        long = [pytest.param(function, marks=pytest.mark.slow) for function in LONG_ROWS]
-        metafunc.parametrize("happens", [*ROWS, *long], ids=lambda function: function.__name__)
+        rows = [pytest.param(function, marks=getattr(function, "pytestmark", ())) for function in ROWS]
+        metafunc.parametrize("happens", rows, ids=lambda function: function.__name__)
 
 
 def test_row(watched: tuple[Watched, Place], happens: Row) -> None:
@@ -335,14 +328,14 @@ def branch_switch(place: Place) -> None:
     _switch_branches(place, 50)
 
 
-@long_row
+@row
+@pytest.mark.slow
 def burst_and_branch_switch_of_500_files(place: Place) -> None:
-    """Five hundred files at once."""
+    """Five hundred files appear with one branch, disappear with another, and return."""
     _switch_branches(place, 500)
 
 
 def _switch_branches(place: Place, many: int) -> None:
-
     def git(*words: str) -> None:
         subprocess.run(["git", "-C", str(place.folder), *words], check=True, capture_output=True)  # noqa: S607
 
