@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 SHA = "5617a9f61b028005a4858fdac845db406aefb181"
@@ -38,6 +41,7 @@ WORDS = (
     "f",
 )
 DIMENSION = 32
+PAIRS = 22
 
 
 def build_tiny_bge_m3(directory: Path, *, pooling: str = "cls", seed: int = 7, positions: int = 514) -> Path:
@@ -97,18 +101,10 @@ def copy_model(model: Path, parent: Path) -> Path:
 
 
 def _write_tokenizer(directory: Path, limit: int) -> int:
-    """A Unigram tokenizer trained here, with special tokens where XLM-RoBERTa has them. Returns its size."""
-    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
+    """A Unigram tokenizer of the words above, with special tokens where XLM-RoBERTa has them. Returns its size."""
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
-    learner = Tokenizer(models.Unigram())
-    learner.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always")
-    alphabet = [chr(code) for code in range(33, 127)] + ["\u00e9", "\u00fc"]
-    trainer = trainers.UnigramTrainer(
-        vocab_size=300, initial_alphabet=alphabet, unk_token=SPECIAL[3], show_progress=False
-    )
-    learner.train_from_iterator([" ".join(WORDS)] * 20, trainer)
-    learned = [(piece, score) for piece, score in json.loads(learner.to_str())["model"]["vocab"] if piece != "<unk>"]
-    vocabulary = [*((token, 0.0) for token in SPECIAL), *learned, ("<mask>", 0.0)]
+    vocabulary = [*((token, 0.0) for token in SPECIAL), *_pieces(), ("<mask>", 0.0)]
 
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always")
@@ -126,6 +122,20 @@ def _write_tokenizer(directory: Path, limit: int) -> int:
     config = {"model_max_length": limit, "tokenizer_class": "XLMRobertaTokenizer", "clean_up_tokenization_spaces": True}
     _write(directory / "tokenizer_config.json", config | names | {"mask_token": "<mask>"})
     return len(vocabulary)
+
+
+def _pieces() -> list[tuple[str, float]]:
+    """The letters and the commonest pairs of letters of the words, with their scores, the commonest first.
+
+    They are counted here since a trainer's differ from process to process. Letters that do not occur count once.
+    """
+    words = [f"\u2581{word}" for word in WORDS]
+    pairs = Counter(first + second for word in words for first, second in pairwise(word))
+    counts = Counter("".join(words)) + Counter(chr(code) for code in range(33, 127))
+    counts.update(dict(sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:PAIRS]))
+    total = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda piece: (-piece[1], piece[0]))
+    return [(piece, math.log(count / total)) for piece, count in ordered]
 
 
 def _write_weights(directory: Path, rows: int, seed: int, positions: int) -> None:

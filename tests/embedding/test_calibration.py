@@ -67,7 +67,11 @@ def test_a_loud_channel_is_divided_more(calibrated: Calibration) -> None:
 def test_int8_is_nearer_with_calibration(
     loud: TorchModel, tokens: ModelTokens, calibrated: Calibration, tmp_path: Path
 ) -> None:
-    """Of the same model, dividing a loud channel saves most of the loss; the graph is the same function otherwise."""
+    """Of the same model, dividing a loud channel saves most of the loss; the graph is the same function otherwise.
+
+    The loss is the median of the texts': with random weights, a text of which two attentions are nearly equal can move
+    by a hundred times as much as the others, either way.
+    """
     plain = Calibration({step: np.ones_like(one) for step, one in calibrated.divisors.items()}, calibrated.exact)
     texts = [text for text in SENTENCES if len(text) > 20]
     exact = np.concatenate([loud.encode([text], "") for text in texts])
@@ -75,7 +79,7 @@ def test_int8_is_nearer_with_calibration(
     def loss(calibration: Calibration | None, name: str) -> float:
         write_graph(loud.weight, loud.config(), tmp_path / name, calibration)
         found: NDArray[np.float32] = open_onnx(tmp_path / name, tokens, "int8").encode(texts, "")
-        return 1 - float(np.mean(np.sum(found * exact, axis=1)))
+        return 1 - float(np.median(np.sum(found * exact, axis=1)))
 
     assert loss(None, "float32.onnx") < 1e-6
     assert loss(calibrated, "calibrated.onnx") < loss(plain, "plain.onnx") / 2
