@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -502,3 +503,21 @@ def test_no_part_is_set_or_removed_from_outside(name: str) -> None:
 
     assert [one for one in stored if not one.startswith("self.") or one.count(".") > 1] == []
     assert "__dict__" not in text
+
+
+# As in ``(?:ab?)*+``; the braces of f-strings are doubled.
+POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{{1,2}[^{}]*\}{1,2})\+")
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Python before 3.11.5 misreads these, and some later ones raise SystemError where such a group captures."""
+    found = [
+        f"{module.relative_to(ROOT)}: {node.value}"
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_bytes()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+        if POSSESSIVE_GROUP.search(node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
+    ]
+
+    assert POSSESSIVE_GROUP.search(r"(?:ab?)*+")
+    assert found == []

@@ -26,12 +26,15 @@ _BESIDE: Final = 100
 _SIGN: Final = "[^0-9A-Za-z\u00a1-\u00ac\u00ae-\u1fff\u2070-\u24ff\u25a0-\u2fff\u3001-\ufefe\uff00-\U0010ffff]"
 # A tag without attribute values, the start of a CDATA section, a LaTeX environment without arguments.
 _TAG: Final = (
-    r"</?[A-Za-z_][\w.:-]{0,80}+(?:\s++[\w.:-]{1,80}+\s*+=\s*+(?:\"\s*+\"|'\s*+')){0,16}+\s*+/?>"
+    r"</?[A-Za-z_][\w.:-]{0,80}+(?:\s++[\w.:-]{1,80}+\s*+=\s*+(?:\"\s*+\"|'\s*+')){0,16}\s*+/?>"
     r"|<!\[CDATA\[|\\(?:begin|end)\{[A-Za-z]{1,40}+\*?\}"
 )
+# Signs that begin no tag, section or environment.
+_OTHER: Final = _SIGN.replace("[^", r"[^<\\")
+_BARE: Final = rf"(?>(?:{_TAG}|{_OTHER}++|[<\\])*)"
 # A stretch begins at the start of the text or after a character of a word.
-_BARE_MARKUP: Final = re.compile(rf"(?<!{_SIGN})(?:{_TAG}|{_SIGN}){{32,}}+")
-_BARE_LINE: Final = re.compile(rf"(?:{_TAG}|{_SIGN})*+")
+_BARE_MARKUP: Final = re.compile(rf"(?<!{_SIGN})(?=(?:(?>{_TAG}|{_SIGN})){{32}}){_BARE}")
+_BARE_LINE: Final = re.compile(_BARE)
 
 
 def find_bare_markup(text: str) -> tuple[tuple[int, int], ...]:

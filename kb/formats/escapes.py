@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 # A quoted string of JSON, YAML or TOML, up to an empty line at most; in YAML a text within a line has quotes as well.
 _STRING: Final = re.compile(
-    r'"""(?:[^"\\]|\\(?:.|\n)|"(?!""))*+"""'
-    r'|(?:(?<=[\s:,\[{(=])|(?<![^\n]))"(?:[^"\\\n]|\\.|\\?\n(?![ \t]*\n))*+"'
+    r'"""[^"\\]*+(?:(?:\\(?:.|\n)|"(?!""))[^"\\]*+)*"""'
+    r'|(?:(?<=[\s:,\[{(=])|(?<![^\n]))"[^"\\\n]*+(?:(?:\\.|\\?\n(?![ \t]*\n))[^"\\\n]*+)*"'
 )
 # A comment or a quoted string of JSON, of its dialects with comments and single quotes, and of texts for translators.
 _TOKEN: Final = re.compile(
     r"(?P<comment>//[^\n]*+|/\*.*?(?:\*/|\Z))"
-    r"|(?<!\\)(?:\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+')",
+    r"|(?<!\\)(?:\"[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*\"|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*')",
     re.DOTALL,
 )
 # One substitution a character, since a long text may be cut between any two; the halves of a pair are one character.

@@ -40,7 +40,9 @@ _MEDIUM: Final = re.compile(r"\bmedia\s*=\s*(?:\"([^\"]*)|'([^']*)|(\S*))", re.I
 _ANY_SCREEN: Final = frozenset({"", "all", "screen", "only screen"})
 # Screens that most readers do not have, and paper.
 _FEW_SCREENS: Final = re.compile(r"\bmax-|<|\bprint\b|:\s*dark", re.IGNORECASE)
-_COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?", re.DOTALL)
+_COMMENT: Final = re.compile(
+    r"/\*.*?(?:\*/|\Z)|<!--|-->|\"[^\"\\\n]*+(?:\\.[^\"\\\n]*+)*\"?|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*'?", re.DOTALL
+)
 _BRACE: Final = re.compile(r"([^{}]*+)([{}]|\Z)")
 _DEEPEST: Final = 8
 _DISPLAY: Final = re.compile(r"(?<![\w-])display\s*:\s*([a-z-]+)(\s*!\s*important)?", re.IGNORECASE)

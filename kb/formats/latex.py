@@ -169,7 +169,7 @@ _CELL_END: Final = re.compile(r"(?<!\\)&")
 _DEEPEST: Final = 20
 _LIST_SIGN: Final = re.compile(
     r"\\(begin|end)\{(?:itemize|enumerate|description|compactitem|compactenum)\*?\}"
-    r"|\\item\b\s*(?:\[[^\]]*\])?((?:(?!\\(?:begin|end|item)\b).)*+)"
+    r"|\\item\b\s*(?:\[[^\]]*\])?([^\\\n]*+(?:\\(?!(?:begin|end|item)\b)[^\\\n]*+)*)"
 )
 _EDGE: Final = re.compile(r"\\(begin|end)\{([A-Za-z]+\*?)\}")
 # A percent sign begins a comment unless it is escaped, or is in a URL or in inline code.

@@ -46,7 +46,10 @@ _LONG_TAG: Final = re.compile(r"(?<!\S)#\[\[([^\[\]\n|#\0]+)\]\]")
 _WIKILINK_PARTS: Final = re.compile(r"(!?)\[\[([^\[\]\n]+)\]\]")
 # As in CommonMark, only a title may follow the destination: "[sic](see the note)" is not a link. Many programs accept
 # the size of a picture as well.
-_TITLE: Final = r"""(?:"(?:[^"\\\n]|\\.|\n(?![ \t]*\n))*+"|'(?:[^'\\\n]|\\.|\n(?![ \t]*\n))*+'|\([^()]*+\))"""
+_TITLE: Final = (
+    r"""(?:"[^"\\\n]*+(?:(?:\\.|\n(?![ \t]*\n))[^"\\\n]*+)*"|'[^'\\\n]*+(?:(?:\\.|\n(?![ \t]*\n))[^'\\\n]*+)*'"""
+    r"""|\([^()]*+\))"""
+)
 _SPACE: Final = r"[ \t]*+(?:\n[ \t]*+)?"
 _DESTINATION: Final = re.compile(
     rf"{_SPACE}(?:<([^<>\n]*)>|([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*))"
@@ -416,7 +419,8 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
     page = inline.properties
     if joplin := _JOPLIN.search(text, max(0, text.rfind("\n\nid: "))):
         page.setdefault("title", lines[0])
-        page.setdefault("created", joplin["day"] or "")
+        day = _JOPLIN_DAY.search(joplin["facts"])
+        page.setdefault("created", day[1] if day else "")
         inline.noise.append(joplin.span())
     return Outline(
         headings=tuple(_headings(tokens, first_line)),
@@ -440,9 +444,8 @@ def parse_markdown(text: str, first_line: int = 1) -> Outline:
 
 
 # What Joplin writes below each note in its own format: one fact a line, from the id to the type.
-_JOPLIN: Final = re.compile(
-    r"\n\nid: [0-9a-f]{32}\n(?:(?:user_created_time: (?P<day>[0-9-]{10})|(?!type_)[a-z_]{1,40}:).*\n)++type_: 1\s*\Z"
-)
+_JOPLIN: Final = re.compile(r"\n\nid: [0-9a-f]{32}\n(?P<facts>(?:(?!type_)[a-z_]{1,40}:.*\n)+)type_: 1\s*\Z")
+_JOPLIN_DAY: Final = re.compile(r"^user_created_time: ([0-9-]{10})", re.MULTILINE)
 # In characters. Inline markup of a longer heading is cut off, since parsing it takes quadratic time.
 _LONGEST_HEADING: Final = 2_000
 

@@ -33,17 +33,17 @@ _AFTER: Final = r"(?:\\[nr])*[ \t\"',;+|\\)>\]]*"
 # A further line of a data URI: only data, up to the closing sign.
 _URI: Final = re.compile(
     r"(?<![A-Za-z0-9])data:(?:[\w.+-]{1,60}/[\w.+-]{1,80})?(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}?;base64,"
-    rf"[ \t]*(?:(?:{_BASE64}|=|%[0-9A-Fa-f]{{2}}|\\[nr/])|\s*\n{_BEFORE}(?={_BASE64}{{16,}}+=*+{_AFTER}$)"
-    rf"|\n{_BEFORE}(?={_BASE64}++=*+[\"')>]))*+",
+    rf"[ \t]*(?:[A-Za-z0-9+/_=-]++|%[0-9A-Fa-f]{{2}}|\\[nr/]|\s*\n{_BEFORE}(?={_BASE64}{{16,}}+=*+{_AFTER}$)"
+    rf"|\n{_BEFORE}(?={_BASE64}++=*+[\"')>]))*",
     re.MULTILINE | re.IGNORECASE,
 )
 _ESCAPED_URI: Final = re.compile(
-    r"(?<![A-Za-z0-9])data:(?:image|font|audio|video|application)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}+"
+    r"(?<![A-Za-z0-9])data:(?:image|font|audio|video|application)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}"
     r",[^\s\"'<>()]{24,}+",
     re.IGNORECASE,
 )
 _QUOTED_URI: Final = re.compile(
-    r"([\"'])data:(?:image|font)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6}+,(?:(?!\1)[^\n])*+(?=\1)",
+    r"([\"'])data:(?:image|font)/[\w.+-]{1,80}(?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?){0,6},[^\"'\n]*+(?:(?!\1)[\"'][^\"'\n]*+)*(?=\1)",
     re.IGNORECASE,
 )
 _ARMOUR: Final = re.compile(
@@ -54,7 +54,9 @@ _UUENCODED: Final = re.compile(
     r"^begin(?:-base64)? [0-7]{3,4} \S[^\n]*\n((?:[ -`]{1,80}\n)+)(?=end\b|====)", re.MULTILINE
 )
 _ASCII85: Final = re.compile(r"<~([!-uz\s]{80,}+)~>")
-_RUN: Final = re.compile(rf"(?<![A-Za-z0-9+/_=\\-])(?:{_BASE64}|\\[nr/]){{{_LONGEST_WORD},}}+={{0,2}}")
+_RUN: Final = re.compile(
+    rf"(?<![A-Za-z0-9+/_=\\-])(?=(?:{_BASE64}|\\[nr/]){{{_LONGEST_WORD}}})(?:{_BASE64}++|\\[nr/])*={{0,2}}"
+)
 _HEX_RUN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{{{_LONGEST_CHECKSUM + 1},}}+(?![A-Za-z0-9])")
 _DATA_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{{_SHORTEST_LINE},}}+={{0,2}})({_AFTER})")
 _LAST_LINE: Final = re.compile(rf"({_BEFORE})({_BASE64}{{1,}}+={{0,2}})({_AFTER})")
@@ -69,7 +71,7 @@ _DUMP_LINE: Final = re.compile(
 )
 _HEXADECIMAL: Final = re.compile(r"[0-9][a-fA-F]|[a-fA-F][0-9]|x")
 _OUTLINE: Final = re.compile(
-    r"(?<=[\"'(])\s*[Mm]\s*[-.\d](?:[MmLlHhVvCcSsQqTtAaZzEe\d\s,.+-]){79,}+(?=[\"')])"
+    r"(?<=[\"'(])\s*[Mm]\s*[-.\d][MmLlHhVvCcSsQqTtAaZzEe\d\s,.+-]{79,}+(?=[\"')])"
     r"|(?<=\bpoints=[\"'])[\d\s,.+eE-]{80,}+(?=[\"'])"
 )
 _OUTLINE_SIGN: Final = re.compile(r"[\"'(]\s*[Mm]\s*[-.\d][^\"'\n]{40}|points=[\"']")

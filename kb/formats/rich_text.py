@@ -12,8 +12,8 @@ _HYPHEN: Final = rb"\_"
 _LETTER: Final = rb"(?:[A-Za-z0-9\x80-\xff]|\\'[0-9A-Fa-f]{2})"
 # A group that ends within a word, and has nothing but formatted text.
 _WITHIN_WORD: Final = re.compile(
-    rb"(\{(?:\\(?:b|i|ul|strike|sub|super|nosupersub|up|dn|caps|scaps|cf|cb|chcbpat|highlight|fs|f|cs|lang|langfe|langnp|"
-    rb"rtlch|ltrch|fcs|af|afs|hich|dbch|loch|insrsid|charrsid|kerning|expnd|expndtw|noproof)-?[0-9]*+ ?)++"
+    rb"(\{(?>(?:\\(?:b|i|ul|strike|sub|super|nosupersub|up|dn|caps|scaps|cf|cb|chcbpat|highlight|fs|f|cs|lang|langfe|langnp|"
+    rb"rtlch|ltrch|fcs|af|afs|hich|dbch|loch|insrsid|charrsid|kerning|expnd|expndtw|noproof)-?[0-9]*+ ?)+)"
     rb"[^{}]*" + _LETTER + rb"\})(-?(?:" + _LETTER + rb"|\\u-?[0-9]{1,5} ?(?:\?|\\'[0-9A-Fa-f]{2}))+)"
 )
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from kb.formats.builder import TextBuilder
 
 _HEAD: Final = 1 << 16
-# Possessive, since any file with an unknown suffix is tried.
-_SPACE: Final = rb"(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*+(?:\[.*?\]\s*+)?>)*+"
+# Atomic, since any file with an unknown suffix is tried.
+_SPACE: Final = rb"(?>(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*+(?:\[.*?\]\s*+)?>)*)"
 _ROOT: Final = re.compile(rb"(?:\xef\xbb\xbf)?" + _SPACE + rb"<(?:[\w.-]{1,60}:)?([\w.-]{1,60})[\s/>]", re.DOTALL)
 _DECLARATION: Final = re.compile(r"\s*<\?xml\s.*?\?>", re.DOTALL)
 _DOCTYPE: Final = re.compile(
-    r"<!DOCTYPE[^\[>]*+(?:\[(?:<!--.*?-->|<\?.*?\?>|\"[^\"]*+\"|'[^']*+'|[^\]\"'])*+\]\s*+)?>", re.DOTALL
+    r"<!DOCTYPE[^\[>]*+(?:\[(?>(?:<!--.*?-->|<\?.*?\?>|\"[^\"]*+\"|'[^']*+'|[^\]\"'<]++|<)*)\]\s*+)?>", re.DOTALL
 )
 # A document type may declare all entities of HTML itself.
 _LONGEST_DOCTYPE: Final = 1 << 20

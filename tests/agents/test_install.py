@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from homes import LAUNCH, OTHER, machine, no_program, put, values_of
+from plain_user import bound_by_rights
 
 from kb.agents.clients import BY_NAME, CLIENTS, Client, Launch, launch_of
 from kb.agents.install import install, is_found, remove, run_program, state_of
@@ -215,7 +215,7 @@ def test_a_file_behind_a_link_is_changed_and_the_link_stays(tmp_path: Path) -> N
     assert launch_of(entry_of(client, target.read_text("utf-8"))) == LAUNCH
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@bound_by_rights
 def test_a_folder_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
     """And the file is as it was."""
     where = machine(tmp_path)

@@ -93,6 +93,8 @@ def rebuild(world: World) -> None:
 
 def as_user(world: World) -> None:
     """Have the rights of files bind this process, also where root runs the tests."""
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
+        return
 
     def allowed(path: str | Path, rights: int) -> bool:
         found = Path(path)

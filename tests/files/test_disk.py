@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_user import bound_by_rights
 
 import kb.files.scan
 from kb.errors import DocumentError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 RULES = Rules(include=(), exclude=(), gitignore=True, hidden=False, follow_symlinks=True, max_bytes=1_000_000)
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
-not_root = pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may read everything")
 linux_names = pytest.mark.skipif(
     os.name != "posix" or os.uname().sysname != "Linux", reason="this system changes names"
 )
@@ -236,7 +236,7 @@ def test_a_mount_that_goes_amid_a_scan_is_not_there(tmp_path: Path, monkeypatch:
     assert here.scan().mounts == ()
 
 
-@not_root
+@bound_by_rights
 def test_a_directory_that_cannot_be_listed_is_unread(tmp_path: Path) -> None:
     """It is reported, and nothing is concluded about the files below."""
     fill(tmp_path, "a.md", "locked/b.md")
@@ -270,7 +270,7 @@ def test_a_directory_that_goes_amid_a_scan_is_unread_and_no_problem(
     assert [file.path for file in scan.files] == ["a.md"]
 
 
-@not_root
+@bound_by_rights
 def test_an_unreadable_file_is_found_and_refused_when_loaded(tmp_path: Path) -> None:
     """Only this file fails."""
     fill(tmp_path, "a.md")

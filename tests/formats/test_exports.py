@@ -200,6 +200,14 @@ def test_notes_of_joplin_have_title_and_date() -> None:
         assert (found.title, found.date, found.noise) == ("x", None, ())
 
 
+def test_a_note_of_joplin_may_repeat_a_fact() -> None:
+    """As where two versions of a note were joined; the first day counts."""
+    day = "user_created_time: {}\n"
+    facts = f"id: {'0a' * 16}\n{day.format('2024-05-03')}{day.format('unknown')}type_: 1"
+
+    assert extract("x.md", f"Bees\n\nThe hive hums.\n\n{facts}".encode()).date == date(2024, 5, 3)
+
+
 def test_note_in_a_text_bundle_is_called_as_the_bundle() -> None:
     """Each is called text.md; a heading is the title, as in other notes."""
     assert extract("My cheese.textbundle/text.md", b"Cheddar.").title == "My cheese"

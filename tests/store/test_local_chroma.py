@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import sqlite3
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
+from plain_user import bound_by_rights
 from vector_stores import (
     COLLECTION,
     DIMENSION,
@@ -549,7 +549,7 @@ def test_a_store_deleted_while_open_is_reported(tmp_path: Path) -> None:
     index.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@bound_by_rights
 def test_a_store_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     """A read-only directory is a StoreError with a remedy."""
     tmp_path.chmod(0o500)
