@@ -55,7 +55,7 @@ class _DaemonSettings(msgspec.Struct, frozen=True):
 
     Attributes:
         version: The version of kb that it runs.
-        protocol: The version of the protocol.
+        protocol: The version of the protocol, with that of the commands.
         pid: Its process.
         store: The real path of its store.
         file: Its configuration file; None without one.
@@ -64,7 +64,7 @@ class _DaemonSettings(msgspec.Struct, frozen=True):
     """
 
     version: str
-    protocol: int
+    protocol: str
     pid: int
     store: str
     file: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _DOCSTRING = '"""The commands and their options, for the client of the daemon. Made by ``make docs``: do not edit."""'
+_OF_DIGEST = "# Of all that follows: a daemon refuses the commands of a kb with others."
 
 
 def read_arguments(args: Sequence[str], root: click.Group) -> Arguments:
@@ -76,8 +78,13 @@ def _names(options: list[click.Option], *, valued: bool) -> frozenset[str]:
 
 def source(table: CommandTable) -> str:
     """Return the source of the module ``kb.service.command_table``."""
+    tables = _tables(table)
+    digest = hashlib.sha256(tables.encode()).hexdigest()[:8]
+    return f'{_DOCSTRING}\n\n{_OF_DIGEST}\nDIGEST = "{digest}"\n{tables}'
+
+
+def _tables(table: CommandTable) -> str:
     parts = [
-        f"{_DOCSTRING}\n",
         _set("GLOBAL_VALUED", table.global_valued),
         _set("GLOBAL_FLAGS", table.global_flags),
         "# The options of all commands together.",

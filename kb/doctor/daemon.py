@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kb import __version__
 from kb.doctor.finding import Fix, Plain, Remedy, advice, failed, ok, warning
-from kb.service.address import addresses_of, is_safe
+from kb.service.address import PROTOCOL, addresses_of, is_safe
 from kb.store.lock import LOCK_FILE, OWNER_FILE, is_locked, read_owner
 from kb.system import WINDOWS, shell
 from kb.system.users import is_own, rights_of_others
@@ -207,6 +207,8 @@ def version(case: Case) -> Finding:
             theirs=Plain(theirs) if _VERSION.fullmatch(theirs) else theirs,
             ours=Plain(__version__),
         )
+    if status.get("protocol") != PROTOCOL:
+        return failed("kb watch runs a kb {version} with other commands", restart(case), version=Plain(__version__))
     return ok("{version}, as that of the daemon", version=Plain(__version__))
 
 

@@ -23,6 +23,7 @@ from kb.location import (
     trust_record,
 )
 from kb.service.arguments import GLOBAL, HELP, Arguments
+from kb.service.command_table import DIGEST
 from kb.system import WINDOWS
 from kb.system.paths import with_slashes
 from kb.system.users import is_private_folder, user_id
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
     from kb.location import ConfigPath
 
-# Incremented when the daemon and an older client no longer understand each other.
-PROTOCOL: Final = 1
+# A daemon serves a kb with the same commands and options only, since it would take a command that it does not know for
+# a question. The number is incremented when they would not understand each other for another reason.
+PROTOCOL: Final = f"2-{DIGEST}"
 FILES_REMEDY: Final = "raise the limit with ulimit -n, or fs.file-max where the whole system is short of them"
 _MOST_DOTS: Final = 1_000
 _SOCKET_PATH: Final = 100

@@ -1,5 +1,7 @@
 """The commands and their options, for the client of the daemon. Made by ``make docs``: do not edit."""
 
+# Of all that follows: a daemon refuses the commands of a kb with others.
+DIGEST = "99b832fb"
 GLOBAL_VALUED = frozenset(
     {
         "--color",

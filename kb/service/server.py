@@ -295,7 +295,8 @@ class DaemonServer:
     def _mismatch(self, asked: Mapping[str, Any]) -> str:
         """Return why a request is not for this daemon; empty if it is."""
         if (asked.get("protocol"), asked.get("version")) != (PROTOCOL, self._version):
-            return f"the daemon runs kb {self._version}; restart it: kb watch --stop, then kb watch"
+            other = f"kb {self._version}" if asked.get("version") != self._version else "a kb with other commands"
+            return f"the daemon runs {other}; restart it: kb watch --stop, then kb watch"
         if asked.get("store") != self._store:
             return f"this daemon serves the store {self._store}"
         return ""

@@ -26,7 +26,7 @@ from kb.doctor.catalog_view import opened_catalog
 from kb.doctor.run import fix, run
 from kb.doctor.table import CHECKS
 from kb.records import Hit
-from kb.service.address import addresses_of
+from kb.service.address import PROTOCOL, addresses_of
 from kb.service.listen import listen
 from kb.service.server import DaemonServer, Handlers
 from kb.store.lock import StoreLock
@@ -386,8 +386,8 @@ def served(version: str = "", **status: object) -> Callable[[World], None]:
 
         hold(world)
         told = {
-            "pid": os.getpid(), "version": version or __version__, "state": "watching", "reason": "", "waiting": 0,
-            "watched": 2, "errors": [], **status,
+            "pid": os.getpid(), "version": version or __version__, "protocol": PROTOCOL, "state": "watching",
+            "reason": "", "waiting": 0, "watched": 2, "errors": [], **status,
         }  # fmt: skip
         handlers = Handlers(run=lambda _request, _output: 0, status=lambda: told, stop=lambda: None)
         listening = listen(str(world.store), os.environ)
@@ -1158,6 +1158,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "daemon out of reach": Fault("daemon", "failed", "cannot be reached", "kb watch --background", daemon_out_of_reach),
     "daemon of another version": Fault(
         "version", "failed", "runs kb 0.0.9", "kb watch --stop && kb watch --background", served("0.0.9")
+    ),
+    "daemon with other commands": Fault(
+        "version", "failed", "with other commands", "kb watch --stop && kb watch --background", served(protocol="2-0")
     ),
     "daemon with errors": Fault(
         "daemon", "warning", "last index run failed: the disk is full", "kb index", served(errors=["the disk is full"])

@@ -30,6 +30,16 @@ def test_the_generated_table_is_up_to_date() -> None:
     assert Path(command_table.__file__).read_text("utf-8") == source(GENERATED)
 
 
+def test_digest_of_the_table_changes_with_an_option() -> None:
+    """By it a daemon knows a kb with the same commands."""
+    other = table_of(cli)
+    other.flags = frozenset({*other.flags, "--shout"})
+
+    digest = f'DIGEST = "{command_table.DIGEST}"'
+    assert digest in source(GENERATED)
+    assert digest not in source(other)
+
+
 @pytest.mark.parametrize(
     ("args", "kinds"),
     [

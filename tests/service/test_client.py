@@ -335,6 +335,24 @@ def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) 
 
 
 @ON_BOTH
+def test_a_daemon_with_other_commands_is_told(
+    store: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same version, as between two commits: it would take a command that it does not know for a question."""
+    from owners import MadeUp
+
+    daemon = MadeUp().start(listen(store, os.environ), store)
+    monkeypatch.setattr("kb.service.client.PROTOCOL", "2-01234567")
+    try:
+        assert forward(["search", "x"]) == 2
+    finally:
+        daemon.close()
+
+    told = "kb: the daemon runs a kb with other commands; restart it: kb watch --stop, then kb watch\n"
+    assert capfd.readouterr().err == told
+
+
+@ON_BOTH
 def test_a_daemon_that_ends_lets_commands_finish(store: str, capfd: pytest.CaptureFixture[str]) -> None:
     """They are told to stop, and what they still say arrives."""
     from owners import MadeUp

@@ -132,6 +132,7 @@ def test_a_body_that_is_no_request_is_4xx(made_up: MadeUp, store: str, name: str
         {"store": "\udc80"},
         {"version": "\ud800"},
         {"protocol": 2},
+        {"protocol": "2-01234567"},
         {"args": ["watch", "--stop"]},
         {"args": ["-s", "a=b", "bench"]},
         {"args": ["open", "1"]},

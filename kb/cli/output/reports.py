@@ -151,10 +151,12 @@ def daemon_status(
         rescans: Whether it has scanned everything before, so that it only starts anew with an edited configuration.
     """
     from kb import __version__
+    from kb.service.address import PROTOCOL
 
     return {
         "pid": os.getpid(),
         "version": __version__,
+        "protocol": PROTOCOL,
         "since": since.isoformat(timespec="seconds"),
         "folders": list(folders),
         "state": state.kind,
