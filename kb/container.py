@@ -332,5 +332,8 @@ class Container:
         if self.lock.held:
             return "there"
         if not self.exists:
+            from kb.store.lock import require_no_file
+
+            require_no_file(self.store_path)
             return "absent"
         return "read-only" if only_readable(self.store_path) else "there"

@@ -184,7 +184,7 @@ def copy_database(path: str, target: str, schema: Schema) -> None:
 def _for_copying(path: str) -> sqlite3.Connection:
     """A connection that changes nothing; it takes part in locking where that is possible, unlike a read-only one."""
     if os.access(Path(path).parent, os.W_OK):
-        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", _BUSY_SECONDS, uri=True)
+        connection = sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=rw", timeout=_BUSY_SECONDS, uri=True)
         connection.execute("PRAGMA query_only = ON")
         return connection
     return _read_only(path) or sqlite3.connect(MEMORY)
@@ -229,7 +229,7 @@ def replace_database(path: str, target: str, schema: Schema) -> None:
     with _Errors(target, schema):
         _require_own_files(target, schema)
         _make_private(target)
-        with closing(sqlite3.connect(target, _BUSY_SECONDS, isolation_level=None)) as old:
+        with closing(sqlite3.connect(target, timeout=_BUSY_SECONDS, isolation_level=None)) as old:
             old.execute("PRAGMA synchronous = FULL")
             size = _number(old, "page_size")
             with closing(sqlite3.connect(path, isolation_level=None)) as new:
@@ -277,7 +277,7 @@ def _open(path: str, schema: Schema, access: Access) -> sqlite3.Connection:
         if path != MEMORY:
             _require_own_files(path, schema)
             _make_private(path)
-        connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         _prepare(connection, path, schema)
     except BaseException:
@@ -315,7 +315,7 @@ def _read_only(path: str) -> sqlite3.Connection | None:
     wal = Path(f"{path}-wal")
     mode = "mode=ro" if wal.exists() and wal.stat().st_size else "mode=ro&immutable=1"
     place = f"{file.absolute().as_uri()}?{mode}"
-    return sqlite3.connect(place, _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
+    return sqlite3.connect(place, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
 
 
 def _copied(path: str) -> sqlite3.Connection:

@@ -234,6 +234,23 @@ def test_note_is_not_written_beside_an_absent_drive(open_kb: Open, notes: Path, 
     assert not drive.parent.exists()
 
 
+@pytest.mark.parametrize("asked", ["search", "list", "status", "index"])
+def test_a_store_that_is_a_file_is_told(open_kb: Open, notes: Path, tmp_path: Path, asked: str) -> None:
+    """By what reads too: "nothing is indexed yet, run kb index" could not be followed."""
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1", "utf-8")
+    kb = open_kb(notes, file)
+    runs: dict[str, Callable[[], object]] = {
+        "search": lambda: kb.search("x"),
+        "list": kb.documents,
+        "status": kb.status,
+        "index": kb.index,
+    }
+
+    with pytest.raises(StoreError, match="is a file, not a folder"):
+        runs[asked]()
+
+
 def test_note_is_written_dated_and_found(open_kb: Open, notes: Path) -> None:
     """A note becomes a file with date and tags, and is in the index at once."""
     kb = open_kb(notes)

@@ -512,7 +512,7 @@ POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{{1,2}[^{}]*\}{1,2})\+")
 def test_no_pattern_repeats_a_group_possessively() -> None:
     """Python before 3.11.5 misreads these, and some later ones raise SystemError where such a group captures."""
     found = [
-        f"{module.relative_to(ROOT)}: {node.value}"
+        f"{module.relative_to(ROOT)}: {node.value!r}"
         for module in MODULES
         for node in ast.walk(ast.parse(module.read_bytes()))
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))

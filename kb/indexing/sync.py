@@ -298,6 +298,10 @@ class Indexer:
         change_reader.tally.files["removed"] = len(left) - held
         return self._report(change_reader, None, time.monotonic() - started, held=held)
 
+    def is_outdated(self, path: str) -> bool:
+        """Whether the file at a path was read by other code, so that the next run reads it again."""
+        return self._outdated()(path)
+
     def _outdated(self) -> Callable[[str], bool]:
         """A function that tells whether the file at a path was read by outdated code."""
         if self._catalog.meta(_READING) in {self._reading.version, None}:
@@ -376,6 +380,7 @@ class Indexer:
             dry_run=writer is None,
             unembedded=queued.passages,
             words_only=queued.files,
+            reread=writer.done["unchanged"] if writer else 0,
         )
 
 

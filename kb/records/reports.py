@@ -97,6 +97,8 @@ class IndexReport:
         unembedded: How many passages are left to embed; they are found by their words.
         words_only: How many files these are in.
         unsent: How many passages could not be sent to the Chroma server; the next run sends them.
+        reread: How many of the unchanged files were read and written again, as after an update of kb that reads their
+            format in another way.
     """
 
     added: int = 0
@@ -118,6 +120,7 @@ class IndexReport:
     unembedded: int = 0
     words_only: int = 0
     unsent: int = 0
+    reread: int = 0
 
 
 @dataclass(frozen=True, slots=True)

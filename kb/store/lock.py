@@ -88,6 +88,7 @@ class StoreLock:
         """
         if self.held:
             return self
+        require_no_file(self.directory)
         try:
             self._create_directory()
             self._wait(wait_seconds, warn, while_waiting)
@@ -254,6 +255,16 @@ def _identity(path: str) -> Identity:
 
 def _description(owner: Owner | None) -> str:
     return "another process" if owner is None else f"process {owner.pid} ({owner.command})"
+
+
+def require_no_file(directory: str) -> None:
+    """Check that the place of a store is a directory, or free.
+
+    Raises:
+        StoreError: It is a file.
+    """
+    if os.path.exists(directory) and not os.path.isdir(directory):  # noqa: PTH110, PTH112 - undecodable bytes
+        raise StoreError(f"the store {directory} is a file, not a folder", "Set store.path to a folder")
 
 
 def read_owner(directory: str) -> Owner | None:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from worlds import FOLDER, World, fresh
 
+from kb.chunking.split import Chunker
 from kb.errors import DocumentError
+from kb.formats.reader import DocumentReader
+from kb.testing import FakeTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +129,24 @@ def test_a_passage_is_compared_with_all_that_is_shown_of_it(world: World, other:
     world.catalog._database.connection.execute(f"UPDATE passages SET {other} WHERE file_id = 2")  # noqa: S608 - constants
 
     assert [(one.kind, one.where) for one in world.checker().check().differences] == [("passage wrong", "b.md")]
+
+
+def test_what_an_update_reads_in_another_way_is_told_as_such(world: World) -> None:
+    """It is no damage: the next index run reads it again, says so, and leaves no difference."""
+    world.write("a.md", f"# One\n\n{'alpha beta gamma delta. ' * 6}\n")
+    world.run()
+    world.reader = DocumentReader(Chunker(FakeTokens(), 16))
+    world.read_anew()
+
+    found = world.checker().check().differences
+    report = world.run()
+
+    assert {one.where: one.detail for one in found} == {
+        "a.md": "this kb reads it in another way, as from the next index run"
+    }
+    assert (report.changed, report.unchanged, report.reread) == (0, 2, 2)
+    assert world.run().reread == 0
+    assert world.checker().check().differences == ()
 
 
 def test_what_comes_back_is_not_repaired(world: World) -> None:

@@ -178,7 +178,8 @@ def _write_parent(at: _Place) -> None:
 def _processes() -> dict[str, Callable[[_Place], object]]:
     return {
         "fork": lambda _at: _exits(os.fork()),
-        "vfork": lambda _at: subprocess.run(["/bin/true"], check=True),
+        # In a session of its own: otherwise Python 3.13 spawns it.
+        "vfork": lambda _at: subprocess.run(["/bin/true"], check=True, start_new_session=True),
         "spawn": lambda _at: os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0),
         "clone a process": lambda _at: _exits(raw("clone", signal.SIGCHLD, 0, 0, 0, 0)),
         "clone3 a process": lambda _at: _exits(raw("clone3", struct.pack("=8Q", 0, 0, 0, 0, 17, 0, 0, 0), 64)),

@@ -159,7 +159,7 @@ def test_a_file_at_the_path_of_the_store_is_reported(tmp_path: Path) -> None:
     """The error has a remedy, and no lock is held."""
     (tmp_path / "store").write_text("not a folder")
 
-    with pytest.raises(StoreError, match="cannot be used") as refused:
+    with pytest.raises(StoreError, match="is a file, not a folder") as refused:
         StoreLock(str(tmp_path / "store")).acquire()
 
     assert refused.value.remedy

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kb.cli.output.snippet import by_words, snippet
 from kb.cli.output.terminal import escape_json, file_url, one_line, relative_path, sanitize, shown_path
+from kb.formats.registry import REGISTRY
 from kb.search.words import Words, words_of
 
 if TYPE_CHECKING:
@@ -205,6 +206,7 @@ def _failures(failures: Iterable[Failure]) -> list[dict[str, Any]]:
 
 def index_object(report: IndexReport) -> dict[str, Any]:
     """Return the report of an index run as a JSON object."""
+    unread = sum(bool(REGISTRY.unread(one.path, one.reason)) for one in report.failures)
     return {
         "files": {
             "added": report.added,
@@ -212,7 +214,9 @@ def index_object(report: IndexReport) -> dict[str, Any]:
             "moved": report.moved,
             "removed": report.removed,
             "unchanged": report.unchanged,
-            "failed": len(report.failures),
+            "reread": report.reread,
+            "failed": len(report.failures) - unread,
+            "unread": unread,
             "held": report.held,
             "waiting": report.waiting,
         },

@@ -59,6 +59,8 @@ def index_text(report: IndexReport) -> str:
     ]
     nothing = "no file finished" if report.interrupted else "no changes"
     what = ", ".join(changes) if changes else nothing
+    if report.reread:
+        what += f"; {count(report.reread, 'unchanged file')} read again"
     if report.held:
         what += f"; {count(report.held, 'missing file')} kept (run kb index --accept-deletions to drop them)"
     if report.dry_run:

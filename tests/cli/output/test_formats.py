@@ -13,7 +13,7 @@ from hypothesis import given
 from made_up import FAILURE, HOSTILE, acting, answer, hit, known_file, passage
 
 from kb.cli.output import formats
-from kb.records import Answer, CheckReport, Difference, Hit, IndexReport, RebuildReport, Sentence, Shown
+from kb.records import Answer, CheckReport, Difference, Failure, Hit, IndexReport, RebuildReport, Sentence, Shown
 
 
 def test_an_answer_has_the_promised_names() -> None:
@@ -82,7 +82,8 @@ def test_best_sentences_have_their_lines_and_cosines() -> None:
 
 def test_an_index_run_has_the_promised_names() -> None:
     """The object of ``kb index --json`` counts files and passages and names each failure."""
-    report = IndexReport(1, 2, 3, 4, 5, 6, 7, 8, 9, 1.23456, held=10, failures=(FAILURE,))
+    image = Failure("/notes", "a.heic", "images of this kind (.heic) cannot be read")
+    report = IndexReport(1, 2, 3, 4, 5, 6, 7, 8, 9, 1.23456, held=10, failures=(FAILURE, image), reread=2)
 
     assert formats.index_object(report) == {
         "files": {
@@ -91,13 +92,18 @@ def test_an_index_run_has_the_promised_names() -> None:
             "moved": 3,
             "removed": 4,
             "unchanged": 5,
+            "reread": 2,
             "failed": 1,
+            "unread": 1,
             "held": 10,
             "waiting": 0,
         },
         "passages": {"embedded": 6, "reused": 7, "removed": 8, "total": 9},
         "seconds": 1.235,
-        "failures": [{"path": "/notes/bad\x1b.md", "reason": "not text:\x07 it is binary"}],
+        "failures": [
+            {"path": "/notes/bad\x1b.md", "reason": "not text:\x07 it is binary"},
+            {"path": "/notes/a.heic", "reason": "images of this kind (.heic) cannot be read"},
+        ],
         "interrupted": False,
         "unembedded": 0,
         "words_only": 0,

@@ -45,6 +45,9 @@ def test_an_index_run_is_one_line() -> None:
 def test_an_index_run_without_changes_says_so() -> None:
     """A second run tells that there was nothing to do."""
     assert reports.index_text(IndexReport(unchanged=5, total=9, seconds=0.2)).startswith("no changes; 5 files unch")
+    assert reports.index_text(IndexReport(unchanged=5, reread=1)).startswith(
+        "no changes; 1 unchanged file read again; 5 files unch"
+    )
 
 
 def test_a_dry_run_says_that_nothing_was_written() -> None:
