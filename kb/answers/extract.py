@@ -57,6 +57,11 @@ _EMBEDDED: Final = 5
 _LEAST_WEIGHT: Final = 0.05
 # A picture alone says nothing.
 _PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)|<img\b[^<>]*>", re.IGNORECASE)
+# Front matter begins on one of these lines of a file; its keys that name a note and say nothing, and items of a list.
+_METADATA_LINES: Final = (1, 2)
+_NAMING: Final = re.compile(r"(?:tags?|keywords|categor(?:y|ies)|alias(?:es)?)\s*[:=]", re.IGNORECASE)
+_ITEM: Final = (" ", "\t", "-", "]")
+_FENCES: Final = frozenset({"---", "...", "+++"})
 # Between paragraphs.
 _APART: Final = re.compile(r"\n[^\S\n]*\n")
 # How far behind the best sentence another one may be.
@@ -156,11 +161,27 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
     top = max(deviations, default=0.0)
     for at, (hit, deviation) in enumerate(zip(hits, deviations, strict=True)):
         file, passage = hit.passage.file, max(deviation - top, -_FARTHEST)
-        for one in sentences(hit.passage.text, file.kind):
+        text = hit.passage.text
+        if hit.passage.first_line in _METADATA_LINES:
+            text = _without_names(text)
+        for one in sentences(text, file.kind):
             if _PICTURE.fullmatch(one.text):
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
             yield _Candidate(quote, at, file.language, passage, cosines[at])
+
+
+def _without_names(text: str) -> str:
+    """Return the beginning of a file without the tags and aliases of its metadata, as empty lines."""
+    lines = text.split("\n")
+    naming = False
+    for number, line in enumerate(lines):
+        if not line or (number and line in _FENCES):
+            break
+        naming = bool(_NAMING.match(line)) or (naming and line.startswith(_ITEM))
+        if naming:
+            lines[number] = ""
+    return "\n".join(lines)
 
 
 def _expected_cosines(candidates: Sequence[_Candidate], hits: Sequence[Hit]) -> NDArray[np.float64]:

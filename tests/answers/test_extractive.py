@@ -54,12 +54,12 @@ class Cosines:
         return np.array([(one, np.sqrt(1 - one * one)) for one in known], np.float32)
 
 
-def answered(question: str, *texts: str, fused: Sequence[float] = ()) -> Answer:
+def answered(question: str, *texts: str, fused: Sequence[float] = (), line: int = 10) -> Answer:
     """An answer with a hit for each text, of which the first line is line 10."""
     hits = []
     for rank, text in enumerate(texts, 1):
         file = KnownFile(rank, "/notes", f"{rank}.md", STAT, b"", 0, "done", kind="markdown", language="en")
-        passage = StoredPassage(f"{rank}-x-0", file, text, (), 10, 10 + text.count("\n"), None, b"", 0)
+        passage = StoredPassage(f"{rank}-x-0", file, text, (), line, line + text.count("\n"), None, b"", 0)
         score = fused[rank - 1] if fused else None
         hits.append(Hit(rank, passage, 0.5, 1.0, signals=Signals(fused=score)))
     return Answer(question, "hybrid", Freshness(datetime.now(UTC), 0), tuple(hits))
@@ -128,6 +128,25 @@ def test_a_picture_is_no_answer(picture: str) -> None:
     """However well its description matches."""
     text = f"{picture}\n\nIt rained."
     assert [one.text for one in best(answered("Which locksmith?", text))] == ["It rained."]
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "---\ntags: [locksmith, keys]\nauthor: The locksmith Vogel\n---",
+        "---\nauthor: The locksmith Vogel\naliases:\n  - Locksmith keys\n- Which locksmith\n---",
+        '+++\nkeywords = ["locksmith", "keys"]\nauthor: The locksmith Vogel\n+++',
+        "tags: [locksmith, keys]\nauthor: The locksmith Vogel",
+    ],
+)
+def test_tags_and_aliases_are_no_answer(front: str) -> None:
+    """They name a note; what else stands in front matter may answer."""
+    answer = answered("Which locksmith keys?", f"{front}\n\nIt rained.\n\ntags: none, the locksmith keys", line=1)
+
+    told = [one.text for one in best(answer)]
+
+    assert "author: The locksmith Vogel" in told
+    assert {one for one in told if "keys" in one} == {"tags: none, the locksmith keys"}
 
 
 def test_the_same_sentence_is_quoted_once() -> None:
