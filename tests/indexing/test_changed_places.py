@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,8 @@ class Store:
     def __init__(self, *folders: Path, rules: Rules = RULES) -> None:
         self.disk = Counted(map(str, folders), rules)
         self.catalog = SqliteCatalog(":memory:")
+        # Python 3.13 warns of connections that nobody closed.
+        weakref.finalize(self, self.catalog.close)
         self.indexer = Indexer(
             files=self.disk,
             reader=DocumentReader(Chunker(FakeTokens(), 32)),

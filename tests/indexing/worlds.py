@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from kb.chunking.split import Chunker
@@ -29,6 +30,8 @@ class World:
         self.embedder = FakeEmbedder(dimension=32)
         self.cache = MemoryVectorCache()
         self.catalog = SqliteCatalog(":memory:")
+        # Python 3.13 warns of connections that nobody closed.
+        weakref.finalize(self, self.catalog.close)
         self.vectors = MemoryVectorIndex()
         self.opened = 0
         self.reader = DocumentReader(Chunker(FakeTokens(), 32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ class Vault:
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.catalog = SqliteCatalog(":memory:")
+        # Python 3.13 warns of connections that nobody closed.
+        weakref.finalize(self, self.catalog.close)
         self.files = MemoryFiles()
         self.resolver = LinkResolver(self.catalog, self.files)
         for path, text in files.items():
