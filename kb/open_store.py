@@ -229,7 +229,7 @@ class OpenStore:
         most, warn = self._environment.settings.config.embed.cache_vectors, self._environment.warn
         if self.state == "read-only":
             kept = EmbeddingCache(self._file(CACHE_FILE), most, warn=warn, read_only=True)
-            return LayeredCache(EmbeddingCache(":memory:", most, warn=warn), kept)
+            return LayeredCache(EmbeddingCache(":memory:", most, warn=warn), kept, close_base=kept.close)
         own = EmbeddingCache(self._file(CACHE_FILE), most, warn=warn)
         base = self._environment.base
         return own if base is None else LayeredCache(own, base())

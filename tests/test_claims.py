@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from memory_catalog import memory_catalog
 
 from kb.claims import claim, require_own_claim
 from kb.cli.main import run
 from kb.config import Settings, load
 from kb.errors import StoreError
-from kb.store.catalog import SqliteCatalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kb.store.catalog import SqliteCatalog
 
 
 @pytest.fixture
 def catalog() -> Iterator[SqliteCatalog]:
     """The catalog of a store."""
-    made = SqliteCatalog(":memory:")
+    made = memory_catalog()
     yield made
     made.close()
 

@@ -76,7 +76,9 @@ def test_from_nothing_to_an_answer(kb: Here, tmp_path: Path, monkeypatch: pytest
         "moved": 0,
         "removed": 0,
         "unchanged": 0,
+        "reread": 0,
         "failed": 0,
+        "unread": 0,
         "held": 0,
         "waiting": 0,
     }

@@ -38,12 +38,14 @@ class LayeredCache:
 
     Args:
         own: The cache that is written; closed with this one.
-        base: The cache to fall back to. It is neither written nor closed.
+        base: The cache to fall back to. It is not written.
+        close_base: Closes it, unless somebody else does.
     """
 
-    def __init__(self, own: ClosableCache, base: VectorCache) -> None:
+    def __init__(self, own: ClosableCache, base: VectorCache, *, close_base: Callable[[], None] = lambda: None) -> None:
         self._own = own
         self._base = base
+        self._close_base = close_base
 
     def get(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """The vectors known to either cache, by digest."""
@@ -62,8 +64,9 @@ class LayeredCache:
         self._own.put(fingerprint, vectors)
 
     def close(self) -> None:
-        """Close the own cache."""
+        """Close the own cache, and the other one where it is to be closed."""
         self._own.close()
+        self._close_base()
 
 
 # A write to disk takes as long as a small model takes for a question, so that several are written together.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import weakref
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 
 from kb.chunking.split import Chunker
 from kb.errors import DocumentBusy
@@ -22,7 +22,6 @@ from kb.files.scan import Disk, outermost, widened
 from kb.formats.reader import DocumentReader
 from kb.indexing.sync import Indexer
 from kb.records import FileEvent, FoundFile, IndexReport, KnownFile, Missing, Source, Subtree
-from kb.store.catalog import SqliteCatalog
 from kb.testing import FakeEmbedder, FakeTokens, MemoryVectorCache, MemoryVectorIndex
 
 if TYPE_CHECKING:
@@ -75,9 +74,7 @@ class Store:
 
     def __init__(self, *folders: Path, rules: Rules = RULES) -> None:
         self.disk = Counted(map(str, folders), rules)
-        self.catalog = SqliteCatalog(":memory:")
-        # Python 3.13 warns of connections that nobody closed.
-        weakref.finalize(self, self.catalog.close)
+        self.catalog = memory_catalog()
         self.indexer = Indexer(
             files=self.disk,
             reader=DocumentReader(Chunker(FakeTokens(), 32)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import weakref
 from typing import TYPE_CHECKING, Any
+
+from memory_catalog import memory_catalog
 
 from kb.chunking.split import Chunker
 from kb.formats.reader import DocumentReader
 from kb.indexing.check import Checker
 from kb.indexing.sync import Indexer
-from kb.store.catalog import SqliteCatalog
 from kb.testing import FakeEmbedder, FakeTokens, MemoryFiles, MemoryVectorCache, MemoryVectorIndex
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ class World:
         self.files = files or MemoryFiles()
         self.embedder = FakeEmbedder(dimension=32)
         self.cache = MemoryVectorCache()
-        self.catalog = SqliteCatalog(":memory:")
-        # Python 3.13 warns of connections that nobody closed.
-        weakref.finalize(self, self.catalog.close)
+        self.catalog = memory_catalog()
         self.vectors = MemoryVectorIndex()
         self.opened = 0
         self.reader = DocumentReader(Chunker(FakeTokens(), 32))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 
 from kb.errors import DocumentError
 from kb.formats.text import extract
 from kb.records import FileChange, FileStat, FoundFile, Hit, KnownFile, Link, StoredPassage
 from kb.search.links import LinkResolver
-from kb.store.catalog import SqliteCatalog
 from kb.testing import MemoryFiles
 
 if TYPE_CHECKING:
@@ -47,9 +46,7 @@ class Vault:
     """Files as an index run leaves them in the catalog, and links resolved over them."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
-        self.catalog = SqliteCatalog(":memory:")
-        # Python 3.13 warns of connections that nobody closed.
-        weakref.finalize(self, self.catalog.close)
+        self.catalog = memory_catalog()
         self.files = MemoryFiles()
         self.resolver = LinkResolver(self.catalog, self.files)
         for path, text in files.items():

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 from test_keywords import change, stored
 
 from kb.store import bm25
-from kb.store.catalog import SqliteCatalog
 from kb.store.postings import RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from kb.store.catalog import SqliteCatalog
 
 WORDS = ["apple", "berry", "cherry", "date", "elder", "fig", "grape"]
 # Many more passages without a word of the question than with one, and some without any of the usual words.
@@ -82,7 +84,7 @@ def test_scores_equal_those_over_all_passages(
 ) -> None:
     """Mean and deviation are those of all passages and of all files, though few of them are looked at."""
     files = dict(enumerate(texts, 1))
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(id_, f"{id_}.md", some, title="title") for id_, some in files.items()))
 
     with pytest.MonkeyPatch.context() as patched:
@@ -97,7 +99,7 @@ def test_scores_equal_those_over_all_passages(
 def test_the_best_are_the_best_of_all(texts: list[list[str]], question: list[str], count: int) -> None:
     """The passages that are returned first, and the best passage of each of the best files."""
     files = dict(enumerate(texts, 1))
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(id_, f"{id_}.md", some, title="title") for id_, some in files.items()))
     places = {one.id: (one.file.id, one.ordinal) for one in catalog.all_passages()}
     all_ = {place: value for place, value in expected(files, question, 0.8).items() if value > 1e-9}
@@ -133,7 +135,7 @@ def test_the_passages_in_memory_follow_each_change(
     steps: list[tuple[int, list[str], str]], question: list[str]
 ) -> None:
     """After files were added, changed, swapped and removed, a catalog that was asked before scores as a new one."""
-    catalog, files = SqliteCatalog(":memory:"), dict[int, list[str]]()
+    catalog, files = memory_catalog(), dict[int, list[str]]()
     for file_id, texts, kind in steps:
         if kind == "r":
             files.pop(file_id, None)

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from memory_catalog import memory_catalog
 
 from kb import sqlite
 from kb.errors import CatalogDamaged, ForeignStore, StoreBusy, StoreError
@@ -302,7 +303,7 @@ def test_any_name_text_and_stat_is_stored_unchanged(name: bytes, title: str, tex
     file = FoundFile(FOLDER, os.fsdecode(name), FileStat(abs(number), number, -number, abs(number), abs(number)))
     document = Document("", "text", title, tags=(title, text))
     one = Passage(text, text, 1, 1, 1, (title, text), 3, id="p")
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         index(
             catalog,
             FileChange(1, file, b"h", 1, document, (one,)),
@@ -920,7 +921,7 @@ class CatalogMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.catalog = SqliteCatalog(":memory:")
+        self.catalog = memory_catalog()
         self.paths: dict[int, str] = {}
         self.states: dict[int, str] = {}
         self.reasons: dict[int, str] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 
 from kb.records import Document, FileChange, FileStat, FoundFile
 from kb.store import catalog_rows as rows
@@ -57,7 +58,7 @@ steps = st.lists(
 
 def test_following_a_change_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept until the next change is not read again for it, but where the notes of changes are too many."""
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         same(catalog)
         catalog.begin([change(1, "a")])
         version = catalog.version()
@@ -74,7 +75,7 @@ def test_following_a_change_is_no_change(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_nothing_is_read_until_something_changes() -> None:
     """Each question asks for the numbers several times."""
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         catalog.begin([change(1, "a")])
         same(catalog)
         said: list[str] = []
@@ -89,7 +90,7 @@ def test_nothing_is_read_until_something_changes() -> None:
 @given(steps)
 def test_the_list_follows_every_change(script: list[tuple[str, int, str]]) -> None:
     """Whatever is changed between two looks at it, and in whatever order."""
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         for kind, number, name in script:
             if kind == "change" and all(one.path != name or one.id == number for one in reread(catalog)):
                 catalog.begin([change(number, name)])
@@ -131,7 +132,7 @@ def test_what_was_rolled_back_did_not_happen(tmp_path: Path) -> None:
 
 def test_what_a_transaction_has_written_is_gone_with_it() -> None:
     """It lists and counts what it has written; once it is rolled back, everything is there again."""
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         catalog.begin([change(1, "a"), change(2, "b")])
         catalog.finish([1, 2])
         same(catalog)
@@ -160,7 +161,7 @@ def test_changes_of_another_connection_are_read(tmp_path: Path) -> None:
 
 def test_files_are_found_by_place_size_and_state() -> None:
     """A name that begins like a directory is not in it; a folder has all of its files."""
-    with closing(SqliteCatalog(":memory:")) as catalog:
+    with closing(memory_catalog()) as catalog:
         names = ["a", "a/one", "a/b/two", "a-b", "ab", "z"]
         catalog.begin([change(number, name) for number, name in enumerate(names, 1)])
         catalog.finish([1, 2, 3, 4, 5])

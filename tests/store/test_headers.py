@@ -60,7 +60,7 @@ def test_what_is_no_header_is_refused_without_showing_it(text: str) -> None:
 def test_a_file_that_may_not_be_read_is_named_with_its_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root, who runs some tests, may read everything."""
 
-    def refuse(path: str, *_: object) -> int:
+    def refuse(path: str, *_: object, **_named: object) -> int:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("os.open", refuse)

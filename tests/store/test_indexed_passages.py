@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 from test_keywords import change, stored
 
 from kb.store import indexed_passages, noted_changes, postings
@@ -73,7 +74,7 @@ def facts(passages: IndexedPassages) -> tuple[object, ...]:
 @example([(4, 2, "en"), (2, 2, "en"), (3, 1, "en"), (2, 0, "en"), (2, 1, "en")])
 def test_what_is_known_equals_what_is_read(steps: list[tuple[int, int, str]]) -> None:
     """After each change: new, changed and removed files, new languages, and ids that are not above all others."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     for salt, step in enumerate(steps):
         applied(catalog, *step, salt=salt)
 
@@ -88,7 +89,7 @@ def test_several_changed_ranges_are_read_again(steps: list[tuple[int, int, str]]
     """Of many, so that not all are: also the last passage of a range, and a range that there was no room for."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(postings, "RANGE", 4)
-        catalog = SqliteCatalog(":memory:")
+        catalog = memory_catalog()
         for file_id, language in enumerate(["en", "de", "en"], 1):
             applied(catalog, file_id, 40, language)
         passages_of(catalog)
@@ -102,7 +103,7 @@ def test_several_changed_ranges_are_read_again(steps: list[tuple[int, int, str]]
 
 def test_only_changed_ranges_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a change of one file among many ranges of passages, and nothing where nothing changed."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     for number in range(1, 6):
         applied(catalog, number, RANGE, "en")
     passages_of(catalog)
@@ -128,7 +129,7 @@ def test_only_changed_ranges_are_read_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_change_that_is_rolled_back_is_not_kept() -> None:
     """What a transaction sees is gone with it."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     applied(catalog, 1, 2, "en")
     before = facts(passages_of(catalog))
 
@@ -144,7 +145,7 @@ def test_a_change_that_is_rolled_back_is_not_kept() -> None:
 
 def test_after_an_error_on_the_way_everything_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as Ctrl-C in a conversation that goes on: passages that were taken out of the sums and not put back."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     applied(catalog, 1, 2, "en")
     passages_of(catalog)
     applied(catalog, 2, 3, "en")
@@ -203,7 +204,7 @@ def test_changes_of_another_connection_while_passages_are_read_are_seen_next(
 
 def test_passages_without_a_word_are_known() -> None:
     """A line of dots in a file without a title is found as a phrase, and counts where passages are counted."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     applied(catalog, 1, 1, "en")
     passages_of(catalog)
     stored(catalog, change(2, "-.md", ["...", "***"], title="."))
@@ -214,7 +215,7 @@ def test_passages_without_a_word_are_known() -> None:
 
 def test_leaving_passages_after_all_others_score_nothing() -> None:
     """Nothing is known of them any more, and no memory is kept for them; a search may still name them or their file."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     applied(catalog, 1, RANGE - 1, "en")
     applied(catalog, 2, 3, "en")
     leaving = list(catalog.passage_ids([2])[2])
@@ -229,7 +230,7 @@ def test_leaving_passages_after_all_others_score_nothing() -> None:
 def test_notes_of_changes_are_forgotten_at_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a daemon runs, and a change right after that is followed too."""
     monkeypatch.setattr(noted_changes, "_MOST_NOTES", 3)
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     for salt in range(12):
         applied(catalog, 1 + salt % 2, 2, "en", salt)
         assert facts(passages_of(catalog)) == facts(IndexedPassages.read(catalog._database.connection))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_catalog import memory_catalog
 
 from kb.indexing.plan import identify
 from kb.records import Document, FileChange, FileStat, FoundFile, Holding, Passage
@@ -56,7 +57,7 @@ def rows(catalog: SqliteCatalog) -> dict[tuple[str, int], bytes]:
 def test_scores_are_those_of_the_formula() -> None:
     """BM25 as published, computed here word by word."""
     texts = ["apple apple berry", "apple cherry date elder", "berry"]
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
     lengths = [len(text.split()) + 1 for text in texts]  # and the title
 
@@ -84,7 +85,7 @@ def test_scores_are_those_of_the_formula() -> None:
 @pytest.mark.parametrize("question", ["apple berry", "apple berry berry", "apple", "none"])
 def test_no_text_reaches_the_upper_bound(question: str) -> None:
     """However often the words occur; the bound leaves room for one more word, which no passage has."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["apple " * 60_000 + "berry " * 60_000, *(["fig"] * 9)]
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts)))
 
@@ -100,7 +101,7 @@ def test_no_text_reaches_the_upper_bound(question: str) -> None:
 def test_a_long_passage_needs_a_word_more_often(words: int, filler: int, first: str) -> None:
     """A passage three times as long needs the word about twice for the same score."""
     short, long = "apple" + " fig" * 6, "apple apple" + " fig" * words
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = {"short": short, "long": long, "other": " ".join(["grape"] * filler)}
     stored(
         catalog,
@@ -118,7 +119,7 @@ def test_repeated_words_count_less_and_less(times: int, first: str) -> None:
         "both": "apple berry " + "fig " * 18,
         "other": "berry " + "fig " * 19,
     }
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(number, f"{number}.md", [text], title="x") for number, text in enumerate(texts.values())))
 
     assert found(catalog, "apple berry")[0] == texts[first]
@@ -126,7 +127,7 @@ def test_repeated_words_count_less_and_less(times: int, first: str) -> None:
 
 def test_a_word_is_worth_more_than_one_inside_another() -> None:
     """Of two passages of equal length, in a language with compounds."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["Das Gericht tagt heute.", "Das Bundesverfassungsgericht tagt heute.", "Der Verein tagt morgen."]
     stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
 
@@ -135,7 +136,7 @@ def test_a_word_is_worth_more_than_one_inside_another() -> None:
 
 def test_a_word_beside_one_with_most_of_its_letters_counts_once() -> None:
     """A passage has no larger share of the question for a compound that looks like a word that it has anyway."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["Das Gericht tagt.", "Das Gericht tagt, die Berichterstattungskommission auch.", "Der Verein tagt."]
     stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
 
@@ -146,7 +147,7 @@ def test_a_word_beside_one_with_most_of_its_letters_counts_once() -> None:
 
 def test_a_heading_that_is_the_title_counts_once() -> None:
     """As in most notes, whose title is their first heading."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     one = change(1, "a.md", ["apple"], title="cherry")
     stored(catalog, replace(one, passages=tuple(replace(each, heading=("cherry",)) for each in one.passages)))
 
@@ -155,7 +156,7 @@ def test_a_heading_that_is_the_title_counts_once() -> None:
 
 def test_a_long_word_that_shares_a_few_letters_is_no_match() -> None:
     """Half of a word does not match the word."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["Die Landesverfassung gilt.", "Das Bundesverfassungsgericht tagt.", "Der Verein tagt."]
     stored(catalog, *(change(number, f"{number}.md", [text], "x", "de") for number, text in enumerate(texts)))
 
@@ -164,7 +165,7 @@ def test_a_long_word_that_shares_a_few_letters_is_no_match() -> None:
 
 def test_compounds_do_not_make_a_text_longer() -> None:
     """Neither letter runs inside long words nor the name of the file count as words of the text."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["Hund Donaudampfschifffahrtsgesellschaft", "Hund Haus", "Verein tagt"]
     names = ["a.md", "one/two/three four five six.md", "b.md"]
     changes = (change(at, name, [text], "x", "de") for at, (name, text) in enumerate(zip(names, texts, strict=True)))
@@ -176,7 +177,7 @@ def test_compounds_do_not_make_a_text_longer() -> None:
 
 def test_a_name_is_worth_less_than_a_text() -> None:
     """A file with the word in its name ranks below one with the word in a paragraph."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     page = "oldzebra" + " fig" * 20
     stored(catalog, change(1, "oldzebra.md", ["wool"], title="x"), change(2, "b.md", [page], title="x"))
     stored(catalog, *(change(number, f"{number}.md", ["grape elder"], title="x") for number in range(3, 12)))
@@ -186,7 +187,7 @@ def test_a_name_is_worth_less_than_a_text() -> None:
 
 def test_a_name_adds_nothing_to_a_text_with_the_word() -> None:
     """Passages that say the same rank alike, whatever their files are called."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(at, f"{name}.md", ["zebra fig"], "x") for at, name in enumerate(["zebra", "grape"], 1)))
 
     one, other = catalog.keyword_matches("zebra", 10).scores.values()
@@ -196,7 +197,7 @@ def test_a_name_adds_nothing_to_a_text_with_the_word() -> None:
 @pytest.mark.parametrize(("question", "first"), [("apple berry berry", "berry"), ("apple berry apple", "apple")])
 def test_a_word_that_occurs_twice_in_a_question_counts_twice(question: str, first: str) -> None:
     """The question weights its words."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(number, f"{number}.md", [word], title="x") for number, word in enumerate(WORDS)))
 
     assert found(catalog, question)[0] == first
@@ -204,7 +205,7 @@ def test_a_word_that_occurs_twice_in_a_question_counts_twice(question: str, firs
 
 def test_counts_over_two_bytes_are_limited() -> None:
     """A word that fills a book has the largest count."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple " * 65_536], title="x"), change(2, "b.md", ["fig"], title="x"))
 
     assert [len(text) for text in found(catalog, "apple")] == [6 * 65_536]
@@ -212,7 +213,7 @@ def test_counts_over_two_bytes_are_limited() -> None:
 
 def test_passages_of_all_ranges_are_distinguished() -> None:
     """Positions are relative to a range of some thousand passages."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple", *["fig"] * 2_100, "apple berry"], title="x"))
 
     assert found(catalog, "berry") == ["apple berry"]
@@ -221,7 +222,7 @@ def test_passages_of_all_ranges_are_distinguished() -> None:
 
 def test_files_with_large_ids_are_distinguished() -> None:
     """Two files whose ids end alike are scored by their own words."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = {5: ["apple date", "berry"], 65_541: ["apple date", "fig"], 6: ["grape", "elder"]}
     texts |= {id_: ["grape", "elder"] for id_ in range(10, 40)}
     stored(catalog, *(change(id_, f"{id_}.md", some, title="x") for id_, some in texts.items()))
@@ -235,7 +236,7 @@ def test_files_with_large_ids_are_distinguished() -> None:
 
 def test_stems_are_not_searched_in_texts_of_other_languages() -> None:
     """The German word for goods has the stem of an English word."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = [("en", "the war was long"), ("de", "die Waren im Laden"), ("en", "peace"), ("de", "der Hof")]
     stored(catalog, *(change(at, f"{at}.md", [text], "x", language) for at, (language, text) in enumerate(texts)))
 
@@ -244,7 +245,7 @@ def test_stems_are_not_searched_in_texts_of_other_languages() -> None:
 
 def test_two_spellings_are_one_word() -> None:
     """In a passage with both spellings the more frequent one counts, as in a passage with that one only."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["wifi wi-fi key", "key wi-fi key", "fig grape elder"]
     stored(catalog, *(change(number, f"{number}.md", [text], title="x") for number, text in enumerate(texts)))
 
@@ -255,10 +256,10 @@ def test_two_spellings_are_one_word() -> None:
 def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
     """The words of its other passages raise the score of a passage by the given weight; file ids may be large."""
     texts = {70_000: ["apple berry", "cherry date", "apple"], 70_001: ["apple cherry", "date"], 131_072: ["fig"]}
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(id_, f"{id_}.md", some, title="x") for id_, some in texts.items()))
     whole = {id_: " ".join(f"{text} x" for text in some) for id_, some in texts.items()}
-    alone = SqliteCatalog(":memory:")
+    alone = memory_catalog()
     stored(alone, *(change(id_, f"{id_}.md", [text], title=" ") for id_, text in whole.items()))
 
     def by_file(one: SqliteCatalog, weight: float) -> dict[int, set[float]]:
@@ -279,7 +280,7 @@ def test_a_whole_file_is_scored_as_if_it_were_one_text() -> None:
 
 def test_passages_of_better_files_come_first() -> None:
     """Of two passages with the same words, that of the file with more of the question comes first."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     others = [change(number, f"{number}.md", ["fig fig", "grape"]) for number in range(3, 20)]
     stored(catalog, change(1, "a.md", ["apple date", "fig"]), change(2, "b.md", ["apple date", "berry"]), *others)
 
@@ -292,7 +293,7 @@ def test_passages_of_better_files_come_first() -> None:
 @given(st.lists(st.tuples(st.integers(1, 4), TEXTS, st.sampled_from(["", "Title"])), min_size=1, max_size=8))
 def test_after_any_change_the_index_equals_a_rebuilt_one(steps: list[tuple[int, list[str], str]]) -> None:
     """Added, changed, renamed and removed files leave the same rows as a rebuild, and the checksum of these rows."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     for number, (file_id, texts, title) in enumerate(steps):
         stored(catalog, change(file_id, f"{file_id}.md", texts, title))
         if number % 3 == 2:
@@ -308,7 +309,7 @@ def test_after_any_change_the_index_equals_a_rebuilt_one(steps: list[tuple[int, 
 
 def test_passages_that_are_not_live_are_not_found() -> None:
     """A passage is not found before its vector is written, and a leaving one no longer."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     catalog.begin([change(1, "a.md", ["apple"])])
     assert found(catalog, "apple") == []
     catalog.finish([1])
@@ -319,7 +320,7 @@ def test_passages_that_are_not_live_are_not_found() -> None:
 
 def test_filters_apply_before_the_best_are_chosen() -> None:
     """The best passage within the filter is found, however many better ones are outside."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(number, f"{number}.md", [f"apple {'berry ' * number}"]) for number in range(1, 9)))
     ids = {number: next(iter(catalog.passage_ids([number])[number])) for number in range(1, 9)}
 
@@ -333,7 +334,7 @@ def test_filters_apply_before_the_best_are_chosen() -> None:
 
 def test_the_number_of_equal_passages_is_limited() -> None:
     """Thousands of rows of a table may be equal: a few more than requested are returned, always the same."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple"] * 300, title="x"), change(2, "b.md", ["apple apple"], title="x"))
 
     best = catalog.keyword_matches("apple", 10).scores
@@ -346,7 +347,7 @@ def test_the_number_of_equal_passages_is_limited() -> None:
 
 def test_long_files_do_not_displace_others() -> None:
     """However many of the best passages are of one file, those of the next files are included."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     long = [f"apple berry apple number{number}" for number in range(40)]
     others = [change(number, f"{number}.md", ["apple cherry", "fig fig"]) for number in range(2, 6)]
     stored(catalog, change(1, "long.md", long), *others)
@@ -359,7 +360,7 @@ def test_long_files_do_not_displace_others() -> None:
 
 def test_the_stem_of_one_language_is_no_word_of_another() -> None:
     """A few notes in another language do not change what a question means in all others."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = {"en": ["a new house", "the news of today"], "de": ["das neue Haus", "die Häuser der Stadt"]}
     for number, (language, some) in enumerate(texts.items(), 1):
         stored(catalog, change(number, f"{number}.md", some, title="x", language=language))
@@ -371,7 +372,7 @@ def test_the_stem_of_one_language_is_no_word_of_another() -> None:
 @pytest.mark.parametrize(("question", "there"), [("RXR", True), ("RXRs", True), ("rxrs", True), ("GPU", False)])
 def test_the_plural_of_an_abbreviation_matches_the_abbreviation(question: str, there: bool) -> None:
     """In the question as in the text."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["the RXRs bind", "an RXR binds", "glass"], title="x"))
 
     holds = found(catalog, question)
@@ -383,7 +384,7 @@ def test_the_plural_of_an_abbreviation_matches_the_abbreviation(question: str, t
 
 def test_a_word_is_found_inside_a_compound() -> None:
     """In German, not in English."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["Das Bundesverfassungsgericht tagt heute."], language="de"))
     stored(catalog, change(2, "b.md", ["Der Sportverein tagt morgen."], language="de"))
 
@@ -441,7 +442,7 @@ def test_a_word_is_found_inside_a_compound() -> None:
 )
 def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: str, there: bool) -> None:
     """A quoted phrase is found as it is written, or with hyphens in place of spaces."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", [text, "something else"], title="t"))
 
     assert bool(catalog.containing(phrase)) is there
@@ -450,7 +451,7 @@ def test_phrases_are_whole_words_whatever_case_and_spacing(phrase: str, text: st
 def test_phrases_are_sought_in_all_passages_with_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pages of them are read."""
     monkeypatch.setattr(keywords, "_PAGE", 2)
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", [f"{number} apple berry" for number in range(7)]))
 
     assert len(catalog.containing("apple berry")) == 7
@@ -459,7 +460,7 @@ def test_phrases_are_sought_in_all_passages_with_their_words(monkeypatch: pytest
 def test_a_part_of_a_token_contains_a_question() -> None:
     """A part of an address, a version or a compound counts as a word; scattered letters do not."""
     texts = ["The box answers at 10.0.0.17:8080 since v2.14.3-rc1", "10 boxes, 0 failures, 17 racks", "Wi-Fi key"]
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
     german = "Er repariert die Haust\u00fcrschl\u00f6sser und die Kellerfenster"
     stored(catalog, change(9, "h.md", [german], title="x", language="de"))
@@ -477,7 +478,7 @@ def test_a_part_of_a_token_contains_a_question() -> None:
 
 def test_the_name_of_a_file_is_among_the_words_of_its_passages() -> None:
     """The path counts too; a word in the text counts more, and a new name replaces the old one."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "farm/oldzebra-plan.md", ["wool prices", "sheep"], title="Different"))
     stored(catalog, change(2, "b.md", ["an oldzebra grazes beside many other animals in a long text"], title="x"))
 
@@ -519,7 +520,7 @@ def test_a_name_does_not_make_a_text_longer() -> None:
     """Passages of files with long names are scored like others."""
     scores = []
     for path in ("a.md", "one/very/long_name-of_a/file-in_many.parts.md"):
-        catalog = SqliteCatalog(":memory:")
+        catalog = memory_catalog()
         stored(catalog, change(1, path, ["apple berry", "cherry"], title="x"))
         scores.append(sorted(catalog.keyword_matches("apple", 10).scores.values()))
 
@@ -540,7 +541,7 @@ def test_deleted_words_are_gone_from_the_file(tmp_path: Path) -> None:
 
 def test_deleted_words_are_gone_though_a_row_was_lost() -> None:
     """The other words of a passage are deleted with it all the same."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple berry grape"], title="cherry"))
     catalog._database.connection.execute("DELETE FROM postings WHERE term = 'appl'")
 
@@ -563,7 +564,7 @@ def test_an_older_catalog_is_filled_from_its_passages(tmp_path: Path) -> None:
 
 def test_holding_returns_passages_with_a_share_of_the_question() -> None:
     """By the weight of words, within the filters, with the rarity of the rarest word; without leaving passages."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     texts = ["apple berry", "apple", "apple cherry", "berry berry apple", "date"]
     stored(catalog, *(change(number, f"t{number}.md", [text], title="x") for number, text in enumerate(texts, 1)))
 
@@ -583,7 +584,7 @@ def test_holding_returns_passages_with_a_share_of_the_question() -> None:
 @pytest.mark.parametrize("data", ["substr(data, 1, 3)", "x'ff7f0100'", "7"])
 def test_a_damaged_index_is_rebuilt(data: str) -> None:
     """A page that SQLite accepts may hold anything; the words follow from the passages."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple berry"]), change(2, "b.md", ["cherry"]))
     whole = rows(catalog)
     catalog._database.connection.execute(f"UPDATE postings SET data = {data} WHERE term LIKE 'appl%'")  # noqa: S608 - constants
@@ -595,7 +596,7 @@ def test_a_damaged_index_is_rebuilt(data: str) -> None:
 
 def test_broken_characters_in_a_question_rebuild_nothing() -> None:
     """They are no words, and no damage."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple berry"]))
     before = catalog._database.connection.total_changes
 
@@ -617,7 +618,7 @@ def test_broken_characters_in_a_question_rebuild_nothing() -> None:
 )
 def test_damage_that_still_makes_sense_is_seen_from_the_checksum(damage: str) -> None:
     """Another passage, a part of a posting or a whole one more, another word, another range, and a row that is gone."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple", "berry"]))
     connection = catalog._database.connection
     assert keywords.is_intact(connection)
@@ -630,7 +631,7 @@ def test_damage_that_still_makes_sense_is_seen_from_the_checksum(damage: str) ->
 @pytest.mark.parametrize("data", ["substr(data, 1, 3)", "7"])
 def test_a_change_of_a_file_mends_a_damaged_index(data: str) -> None:
     """An index run goes on, and the index is that of the passages."""
-    catalog = SqliteCatalog(":memory:")
+    catalog = memory_catalog()
     stored(catalog, change(1, "a.md", ["apple berry"]), change(2, "b.md", ["cherry"]))
     catalog._database.connection.execute(f"UPDATE postings SET data = {data} WHERE term LIKE 'appl%'")  # noqa: S608 - constants
 

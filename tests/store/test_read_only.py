@@ -12,7 +12,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
@@ -68,6 +68,25 @@ def test_read_only_store_is_searched_in_every_mode_and_not_written(read_only: St
     assert hits[0][0] == "boiler.md"
     assert state(read_only.path) == before
     assert [("cannot be written" in told) for told in read_only.told] == [True]
+
+
+def test_every_connection_to_a_read_only_store_is_closed(read_only: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That to the cache of vectors beside the one in memory too."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def recorded(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **kwargs))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", recorded)
+    with read_only.open() as kb:
+        kb.search(QUESTION, mode="hybrid")
+
+    assert opened
+    for one in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            one.execute("SELECT 1")
 
 
 @pytest.mark.slow
