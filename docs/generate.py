@@ -1,4 +1,4 @@
-"""Brings up to date what is made from the program and its tests: parts of the pages, and the table of the commands.
+"""Brings up to date what is made from the program and its tests: parts of the pages, table of commands, config.toml.
 
 ``make docs`` runs it.
 """
@@ -9,17 +9,22 @@ import ast
 import inspect
 import json
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import click
 
+# What is described is the kb of this folder, wherever another is installed.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from kb.api.limits import NETWORK
 from kb.api.openapi import document
 from kb.api.operations import OPERATIONS
 from kb.cli.command_table import source, table_of
 from kb.cli.main import cli
+from kb.config import render_default
 from kb.config.schema import fields
 from kb.doctor.table import CHECKS
 from kb.formats.fingerprint import distributions
@@ -348,7 +353,13 @@ def command_table() -> str:
     return source(table_of(cli))
 
 
+def configuration() -> str:
+    """``config.toml``: every key, for the files of ``examples/``."""
+    return render_default({"folders.paths": ["examples"]})
+
+
 if __name__ == "__main__":
+    (ROOT / "config.toml").write_text(configuration(), "utf-8")
     (ROOT / "kb" / "service" / "command_table.py").write_text(command_table(), "utf-8")
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")

@@ -49,6 +49,13 @@ def test_generated_parts_are_up_to_date(page: Path) -> None:
     assert generate["filled"](text) == text
 
 
+def test_configuration_of_the_example_is_up_to_date() -> None:
+    """``make docs`` writes it anew too."""
+    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+    assert generate["configuration"]() == (ROOT / "config.toml").read_text("utf-8")
+
+
 def test_every_command_is_on_its_page() -> None:
     """Each command is listed, and has a section with its options."""
     for name in cli.list_commands(click.Context(cli)):

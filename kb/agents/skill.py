@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from kb.agents.files import mode_of, read_text, write_text
 from kb.errors import ClientError, reason_of
+from kb.records import BY_BOTH, BY_WORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +43,11 @@ kb search --json -n 5 'which vector store did we choose' |
 Ask in whole sentences, as the note may have put it. `score` is the cosine (-1 to 1) and comparable between questions;
 `text` is the passage, `lines` its first and last line, `page` the page of a PDF.
 
-- Names, numbers, error messages: `--mode hybrid` weighs words and meaning, `--mode keyword` only words.
+- Names, numbers, error messages: `--mode {both}` weighs words and meaning, `--mode {words}` only words.
 - In the question: `"exact words"`, `-without`, `tag:`, `path:`, `type:`, `lang:`, `since:` and `until:` filter.
 
 ```sh
-kb search --json --mode hybrid 'vector store tag:work path:projects/ since:2020-01-01 -bagpipes' | jq '.hits | length'
+kb search --json --mode {both} 'vector store tag:work path:projects/ since:2020-01-01 -bagpipes' | jq '.hits | length'
 kb search -l 'backups'
 ```
 
@@ -96,7 +97,7 @@ kb links decisions.md
 kb similar decisions.md
 kb status --json | jq '{folders, files, failed}'
 ```
-"""
+""".replace("{both}", BY_BOTH).replace("{words}", BY_WORDS)
 _DIGEST: Final = re.compile(r"^metadata:\n  kb-digest: ([0-9a-f]{16})\n", re.MULTILINE)
 
 

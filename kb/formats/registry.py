@@ -203,6 +203,11 @@ class Registry:
         return frozenset(row.kind for row in self.rows if not row.prose)
 
     @cached_property
+    def prose(self) -> frozenset[str]:
+        """The kinds of plain-text documents in which lines continue one another."""
+        return frozenset(row.kind for row in self.rows if row.how == "text" and row.prose)
+
+    @cached_property
     def anchored(self) -> frozenset[str]:
         """The kinds of documents whose headings links can name."""
         return frozenset(row.kind for row in self.rows if row.anchors)

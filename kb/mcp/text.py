@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kb.mcp.paths import one_line, plain, shown
 from kb.mcp.schemas import UNTRUSTED
-from kb.records import MODES
+from kb.records import BY_BOTH, BY_WORDS, MODES, nothing_found
 from kb.records.wording import FILTER_PHRASES, count
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ _PROBLEMS: Final = 5
 # Decimal digits cost a language model half of what hexadecimal ones do, and the mark stands twice around each text.
 _MARKS: Final = 1_000_000
 _BY_MEANING_ALONE: Final = [mode for mode, traits in MODES.items() if not traits.by_words]
-_BY_WORDS_TOO: Final = ": mode hybrid or keyword finds the others"
+# Modes that leave passages out: what these say is not known where nothing is found.
+_SELECTIVE: Final = [mode for mode, traits in MODES.items() if traits.answered_by == "any hit"]
+_BY_WORDS_TOO: Final = f": mode {BY_BOTH} or {BY_WORDS} finds the others"
 
 
 def moment(when: datetime | None) -> str:
@@ -56,9 +58,9 @@ def search_notices(found: Answer, folders: Sequence[str], building: Building | N
     notices.append(one_line(plain(found.index.without_server)))
     notices.append(_words_only(found.index, _BY_WORDS_TOO if found.mode in _BY_MEANING_ALONE else ""))
     if found.elsewhere:
-        notices.append("Passages with the words of the question are not among these hits; mode keyword finds them")
+        notices.append(f"Passages with the words of the question are not among these hits; mode {BY_WORDS} finds them")
     if found.unfamiliar:
-        notices.append(f"The model does not know this language ({found.unfamiliar}); mode keyword is more reliable")
+        notices.append(f"The model does not know this language ({found.unfamiliar}); mode {BY_WORDS} is more reliable")
     if found.below:
         notices.append(f"{count(found.below, 'more hit')} left out, being no nearer than unrelated passages")
     if found.missing:
@@ -74,6 +76,9 @@ def _no_hits(found: Answer, folders: Sequence[str]) -> str:
         return f"Nothing is near enough to the question to be an answer{nearest}{_not_said(found.index)}"
     if found.hits or found.index.as_of is None or found.unmatched:
         return ""
+    if found.mode in _SELECTIVE:
+        said = nothing_found(found.mode)
+        return f"{said[0].upper()}{said[1:]}"
     return f"Nothing was found{_not_said(found.index)}"
 
 

@@ -66,7 +66,17 @@ from kb.records.files import (
     is_racy,
     subtrees_above,
 )
-from kb.records.modes import DEFAULT_MODE, MODE_NAMES, MODES, Mode, ModeTraits
+from kb.records.modes import (
+    BY_BOTH,
+    BY_MEANING,
+    BY_WORDS,
+    DEFAULT_MODE,
+    MODE_NAMES,
+    MODES,
+    Mode,
+    ModeTraits,
+    nothing_found,
+)
 from kb.records.reports import (
     BackupReport,
     CheckReport,
@@ -85,6 +95,9 @@ from kb.records.reports import (
 from kb.records.request import RERANKERS, Filters, Rerank, ResolvedRequest, SearchRequest, mode_named
 
 __all__ = [
+    "BY_BOTH",
+    "BY_MEANING",
+    "BY_WORDS",
     "DEFAULT_MODE",
     "MODES",
     "MODE_NAMES",
@@ -164,5 +177,6 @@ __all__ = [
     "folded",
     "is_racy",
     "mode_named",
+    "nothing_found",
     "subtrees_above",
 ]

@@ -113,7 +113,7 @@ class CandidateRetriever:
     """Retrieves the candidates for one question.
 
     Args:
-        catalog: Holds the keyword index.
+        catalog: Holds the keyword index, and what else a mode may ask of files and passages.
         index: Holds the vectors.
         background: Passages taken at random, which give the distribution of cosines.
         text: The question.
@@ -131,7 +131,7 @@ class CandidateRetriever:
         vector: NDArray[np.float32],
         scope: SearchScope,
     ) -> None:
-        self._catalog = catalog
+        self.catalog = catalog
         self._index = index
         self._background = background
         self.text = text
@@ -147,8 +147,13 @@ class CandidateRetriever:
     def of(self, scope: SearchScope) -> CandidateRetriever:
         """Return a retriever for the same question in other passages."""
         return CandidateRetriever(
-            self._catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope
+            self.catalog, self._index, self._background, text=self.text, vector=self.vector, scope=scope
         )
+
+    def containing(self, phrase: str) -> CandidateRetriever:
+        """Return a retriever for the same question in those of its passages that contain a phrase."""
+        only = frozenset(self.catalog.containing(phrase))
+        return self.of(replace(self.scope, only=only if self.scope.only is None else only & self.scope.only))
 
     def explained(self, pool: CandidatePool, ids: Sequence[str]) -> CandidatePool:
         """Return the candidates with BM25 scores and ranks, where the mode did not use them."""
@@ -172,7 +177,7 @@ class CandidateRetriever:
         Where any cosine will do, passages that wait to be embedded are among them.
         """
         scope = self.scope
-        found = self._catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
+        found = self.catalog.holding(words, share, scope.files, only=scope.only, without=scope.without)
         if found.rarest > COMMON:
             return frozenset()
         if min_cosine <= LEAST_COSINE:
@@ -195,7 +200,7 @@ class CandidateRetriever:
     def _these(self, ids: frozenset[str]) -> Candidates:
         """Return those of some passages that are in the files of the scope."""
         files = self.scope.files
-        known = self._catalog.passages(sorted(ids))
+        known = self.catalog.passages(sorted(ids))
         wanted = [id_ for id_, one in known.items() if files is None or one.file.id in files]
         vectors = self._index.vectors(wanted)
         return Candidates(tuple(vectors), np.array(list(vectors.values()), np.float32).reshape(-1, len(self.vector)))
@@ -215,7 +220,7 @@ class CandidateRetriever:
             known: The cosines of the candidates themselves.
         """
         files = list(map(file_of, known))
-        centroids = centroids_of(self._catalog, self._index, files, len(self.vector))
+        centroids = centroids_of(self.catalog, self._index, files, len(self.vector))
         return centroid_cosines(self.vector, centroids, files, known.values())
 
     def background_cosines(self) -> NDArray[np.float64]:
@@ -234,7 +239,7 @@ class CandidateRetriever:
             words: Other words than the question's.
         """
         scope = self.scope
-        found = self._catalog.keyword_matches(
+        found = self.catalog.keyword_matches(
             words or self.text,
             wanted,
             scope.files,

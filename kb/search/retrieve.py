@@ -55,7 +55,11 @@ _FEWER_BY_WORDS: Final = 4
 
 
 class Strategy(Protocol):
-    """How one mode finds and orders candidates. Made without arguments; keeps no state."""
+    """How one mode finds and orders candidates. Made without arguments; keeps no state.
+
+    One that leaves passages out takes its candidates from ``retriever.containing``, or from ``retriever.of`` a smaller
+    scope, and has to be answered by any hit (``ModeTraits``).
+    """
 
     def candidates(self, retriever: CandidateRetriever, wanted: int) -> CandidatePool:
         """Return about ``wanted`` candidates each by vectors and by words, as the mode uses them, with their scores."""

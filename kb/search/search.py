@@ -410,7 +410,7 @@ class Searcher:
         The last one shown is nearer than unrelated passages are, or contains most of the question's words.
         """
         hits, scope = found.hits, retriever.scope
-        judged = scope.only is not None or scope.passages >= FEW or not MODES[request.mode].by_meaning
+        judged = _is_selected(scope, request) or scope.passages >= FEW or not MODES[request.mode].by_meaning
         if judged or request.weak or len(hits) <= 1:
             return len(hits)
         usual = usual_cosine(self._embedder, self._catalog, index, self._background)
@@ -503,11 +503,12 @@ class Searcher:
     ) -> frozenset[str] | None:
         """Return None where the cosines show that there is an answer; else the passages that answer by their words.
 
-        A question with phrases is answered wherever they occur, and a handful of passages is too few to decide. Words
-        are only compared where the cosines leave it open. A passage that waits to be embedded answers by most of them,
-        as in a search by words. The decision does not depend on how many hits are shown.
+        A question with phrases is answered wherever they occur, one in a mode that any hit answers by whatever is
+        found, and a handful of passages is too few to decide. Words are only compared where the cosines leave it open.
+        A passage that waits to be embedded answers by most of them, as in a search by words. The decision does not
+        depend on how many hits are shown.
         """
-        if scope.only is not None or scope.embedded < FEW or not found.hits:
+        if _is_selected(scope, request) or scope.embedded < FEW or not found.hits:
             return None
         judge = self._background.judge(index, retriever.vector, scope.embedded)
         # With calibrated languages, the language of each passage has to be looked up first.
@@ -555,6 +556,11 @@ class Searcher:
 def _failed(file: KnownFile) -> bool:
     """Whether a file could not be indexed, though it is of a kind that kb reads."""
     return file.state == "failed" and not REGISTRY.unread(file.path, file.reason)
+
+
+def _is_selected(scope: SearchScope, request: ResolvedRequest) -> bool:
+    """Whether all that is found answers the question: it has phrases, or the mode is answered by any hit."""
+    return scope.only is not None or MODES[request.mode].answered_by == "any hit"
 
 
 def _judged(best: Iterable[_Candidate], has_vector: Callable[[_Candidate], bool]) -> Iterator[_Candidate]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
 from kb.errors import RequestError
-from kb.records import MODE_NAMES, Filters, SearchRequest, mode_named
+from kb.records import BY_WORDS, MODE_NAMES, Filters, SearchRequest, mode_named
 from kb.search.types import type_named
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Query:
             limit=self.limit,
             filters=self.filters,
             files=files,
-            mode=mode_named("keyword" if quick else self.mode) if quick or self.mode else None,
+            mode=BY_WORDS if quick else mode_named(self.mode) if self.mode else None,
             weak=True if self.weak else None,
             best_seconds=_BEST_SECONDS if best and not quick else 0.0,
         )

@@ -201,4 +201,4 @@ def _wider(answer: Answer, query: Query) -> Notice | None:
 def _nothing(answer: Answer) -> str:
     if answer.read_as and not answer.read_as.text:
         return text.TEXT["no_question"]
-    return text.TEXT["nothing_words" if answer.mode == "keyword" else "nothing"]
+    return text.nothing_line(answer)

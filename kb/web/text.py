@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kb.formats.registry import REGISTRY, install_command
-from kb.records import MODES, Mode
+from kb.records import BY_BOTH, BY_MEANING, BY_WORDS, MODES, nothing_found
 from kb.records.documents import SCANNED
 from kb.records.wording import FILTER_PHRASES, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from kb.records import Answer, Failure, Freshness, KnownFile, Missing, ReadAs, Reply, StoredPassage, Unmatched
+    from kb.records import Answer, Failure, Freshness, KnownFile, Missing, Mode, ReadAs, Reply, StoredPassage, Unmatched
 
 TEXT: Final[Mapping[str, str]] = {
     "name": "kb",
@@ -63,11 +63,9 @@ TEXT: Final[Mapping[str, str]] = {
     "nearest": "The nearest passage",
     "named": "Files with this name:",
     "no_question": "The question has no words beside what it leaves out.",
-    "nothing": "Nothing found.",
     "narrowed": "The filters leave out other files.",
     "operators": "The operators of the question leave out other passages.",
     "words_alone": "Search for its words alone",
-    "nothing_words": "No passage has a word of the question.",
     "elsewhere": "Passages with the words of the question are not among these hits.",
     "weak": "No passage is near enough to be an answer.",
     "weak_shown": "No passage is near enough to be an answer: these are weak hits.",
@@ -226,6 +224,7 @@ MONTHS: Final = (
     "November",
     "December",
 )
+_WITHOUT_MEANING: Final = [mode for mode, traits in MODES.items() if not traits.by_meaning]
 MODE_LABELS: Final = {mode.value: traits.ranks_by for mode, traits in MODES.items()}
 
 
@@ -373,17 +372,17 @@ def asked_line(reply: Reply) -> str:
 
 def by_mode(answer: Answer) -> tuple[Mode, str] | None:
     """Return the mode that may find more, and the name of the text for its link; None where none would."""
-    both, words = _ranking(by_meaning=True, by_words=True), _ranking(by_meaning=False, by_words=True)
     if answer.elsewhere or answer.unfamiliar:
-        return (both, "by_both") if answer.mode != both else (words, "by_words")
-    if not answer.hits and not answer.weak and answer.mode == words:
-        return _ranking(by_meaning=True, by_words=False), "by_meaning"
+        return (BY_BOTH, "by_both") if answer.mode != BY_BOTH else (BY_WORDS, "by_words")
+    if not answer.hits and not answer.weak and answer.mode in _WITHOUT_MEANING:
+        return BY_MEANING, "by_meaning"
     return None
 
 
-def _ranking(*, by_meaning: bool, by_words: bool) -> Mode:
-    """Return the first mode that ranks so."""
-    return next(mode for mode, one in MODES.items() if (one.by_meaning, one.by_words) == (by_meaning, by_words))
+def nothing_line(answer: Answer) -> str:
+    """Return that nothing was found, as the mode says it."""
+    said = nothing_found(answer.mode)
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def quote_of(file: KnownFile, text: str, place: str) -> str:

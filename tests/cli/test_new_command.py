@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 pytest_plugins = ["command_line"]
 
 ROOT = Path(__file__).parents[2]
+# A line of the list of commands.
+LISTED = r"^  (\w+) {2,}(\S.*)$"
 MODULE = '''
 """The command ``kb greet``."""
 
@@ -67,9 +70,12 @@ def table_in(code: str) -> CommandTable:
 
 
 @pytest.mark.usefixtures("greet")
-def test_new_command_is_listed_last_and_runs(command: CommandLine) -> None:
-    """In the help of kb, in its own, and by its name; a question that begins otherwise is still one."""
-    assert command("--help")[1].endswith("\n  greet       Greet somebody.\n")
+def test_new_command_is_listed_and_runs(command: CommandLine) -> None:
+    """In the help of kb after those that have their place there, in its own, and by its name."""
+    listed = re.findall(LISTED, command("--help")[1], re.MULTILINE)
+    assert ("greet", "Greet somebody.") in listed
+    names = [name for name, _ in listed]
+    assert names.index("completion") < names.index("greet")
     assert "--times N" in command("greet", "--help")[1]
     assert command("help", "greet")[1] == command("greet", "--help")[1]
     assert command("greet", "Ada", "--times", "2", "--shout") == (0, "HELLO Ada: 3\n" * 2, "")
@@ -81,7 +87,7 @@ def test_new_command_is_completed() -> None:
     """Its name and its options."""
     complete = ShellComplete(cli, {}, "kb", "_KB_COMPLETE")
 
-    assert [(one.value, one.help) for one in complete.get_completions([], "gr")] == [("greet", "Greet somebody.")]
+    assert ("greet", "Greet somebody.") in [(one.value, one.help) for one in complete.get_completions([], "gr")]
     assert [one.value for one in complete.get_completions(["greet"], "--t")] == ["--times"]
 
 
@@ -105,7 +111,7 @@ def test_new_command_is_in_the_generated_table_and_the_pages() -> None:
     """``make docs`` writes both, and a test fails until it has been run."""
     generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
-    assert "  greet       Greet somebody.\n" in generate["help_block"]()
+    assert ("greet", "Greet somebody.") in re.findall(LISTED, generate["help_block"](), re.MULTILINE)
     table = table_in(generate["command_table"]())
     assert table == table_of(cli)
     assert "--times" in table.valued
@@ -117,9 +123,10 @@ def test_new_command_is_in_the_generated_table_and_the_pages() -> None:
 def test_short_option_of_a_new_command_takes_a_number_or_leads(tmp_path: Path) -> None:
     """Else -nginx could be no word of a question; nor does a name take one kind of value here and another there."""
     module = tmp_path / "greet.py"
-    module.write_text(MODULE.replace('"--times", type=click.IntRange(min=1), default=1', '"-t", "--times"'))
+    # No other command has an option of this letter.
+    module.write_text(MODULE.replace('"--times", type=click.IntRange(min=1), default=1', '"-Z", "--times"'))
     table = table_of(cli)
-    assert ("-t" in table.leading, "-t" in table.valued, "--times" in table.valued) == (True, False, True)
+    assert ("-Z" in table.leading, "-Z" in table.valued, "--times" in table.valued) == (True, False, True)
 
     sys.modules.pop("kb.cli.commands.greet")
     module.write_text(MODULE.replace('"--times", type=click.IntRange(min=1), default=1', '"-n", "--times", default=""'))

@@ -21,7 +21,7 @@ from kb.mcp.sources import Call
 from kb.mcp.text import search_text
 from kb.mcp.tokens import tokens
 from kb.mcp.tools import Outcome, answer, offered
-from kb.records import Answer, Freshness, Missing, Mode
+from kb.records import MODE_NAMES, Answer, Freshness, Missing, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -424,7 +424,7 @@ def test_note_never_overwrites(own_source: KnowledgeSource, own_folder: Path) ->
         ("search", {"question": " "}, "the question is empty. Ask in plain words"),
         ("search", {"question": "a\0b"}, "an argument has a NUL character. Leave it out"),
         ("search", {"question": "x", "tag": ["a\0b"]}, "an argument has a NUL character. Leave it out"),
-        ("search", {"question": "x", "mode": "fuzzy"}, "mode: expected one of cosine, hybrid, keyword"),
+        ("search", {"question": "x", "mode": "fuzzy"}, f"mode: expected one of {', '.join(sorted(MODE_NAMES))}"),
         ("search", {"question": "x", "colour": "red"}, "unknown field `colour`"),
         ("search", {"question": "x", "since": "yesterday"}, "since: expected a date such as 2026-01-31"),
         ("list", {"path": [1]}, "path: Expected `str`, got `int`"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from worlds import FOLDER, World
 
-from kb.records import Freshness, Mode, ResolvedRequest
+from kb.records import MODES, Freshness, Mode, ResolvedRequest
 from kb.search import confidence
 from kb.search.confidence import (
     WORDS_WEIGHT,
@@ -65,7 +65,8 @@ def test_a_language_is_measured_by_its_own_sentences() -> None:
     assert measured.languages["es"].known
     asked = searcher(world)
 
-    for mode in Mode:
+    # The modes that leave no passages out.
+    for mode in [mode for mode, traits in MODES.items() if traits.answered_by != "any hit"]:
         assert asked.search(ResolvedRequest("¿Dónde duerme la cigüeña?", mode=mode)).hits, mode
         assert not asked.search(ResolvedRequest("¿Quién inventó el telescopio refractor?", mode=mode)).hits, mode
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from kb.formats.registry import REGISTRY, Format, Registry
 from kb.records import FileStat, KnownFile
 from kb.web import pictures
 from kb.web.documents import notebook, read
@@ -279,6 +280,23 @@ def test_large_notebook(browser: Browser, files: Path, monkeypatch: pytest.Monke
 
     assert "form-document" in text
     assert "12 metres above zero of the chart" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"), [("org", "org"), ("rst", "text"), ("csv", "table"), ("data", "code"), ("latex", "code")]
+)
+def test_form_of_a_text(kind: str, form: str) -> None:
+    """Some kinds have their own; other prose is text, and what is no prose is code."""
+    assert read.form_of(kind)[0] == form
+
+
+@pytest.mark.parametrize(("prose", "form"), [(True, "text"), (False, "code")])
+def test_form_of_a_new_format_follows_from_its_row(monkeypatch: pytest.MonkeyPatch, *, prose: bool, form: str) -> None:
+    """The page need not be told of it."""
+    recipe = Format(("recipe",), (".rcp",), "recipe", "recipes", prose=prose)
+    monkeypatch.setattr(read, "REGISTRY", Registry((*REGISTRY.rows, recipe), REGISTRY.text))
+
+    assert read.form_of("recipe")[0] == form
 
 
 def test_mail(browser: Browser, files: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kb.cli.output.formats import where
 from kb.cli.output.reports import words_only_text
 from kb.cli.output.terminal import one_line, sanitize, shown_path
-from kb.records import MODES
+from kb.records import BY_BOTH, BY_MEANING, BY_WORDS, MODES, nothing_found
 from kb.records.wording import FILTER_PHRASES, count
 from kb.system import shell
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _FILTERS: Final = ("tag:", "path:", "type:", "lang:", "since:", "until:")
 _FILTERS_OF_OTHERS: Final = ("ext:", "filetype:", "file:", "folder:", "language:")
-_BY_MEANING: Final = [mode for mode, traits in MODES.items() if traits.by_meaning]
-_BY_WORDS: Final = [mode for mode, traits in MODES.items() if traits.by_words]
-_BY_BOTH: Final = [mode for mode in _BY_MEANING if mode in _BY_WORDS]
+_WITH_WORDS: Final = [mode for mode, traits in MODES.items() if traits.by_words]
+_WITHOUT_WORDS: Final = [mode for mode in MODES if mode not in _WITH_WORDS]
+_WITHOUT_MEANING: Final = [mode for mode, traits in MODES.items() if not traits.by_meaning]
 _MANY: Final = 12
 # Around the value of a filter.
 _MARKS: Final = '"\u201c\u201d\u201e\u00ab\u00bb'
@@ -48,12 +48,10 @@ class Notice:
 
 _ELSEWHERE: Final = Notice(
     "passages with the words of the question are not among these hits",
-    f"--mode {' or '.join(_BY_BOTH)} ranks them higher",
+    f"--mode {BY_BOTH} ranks them higher",
 )
-_NO_WORD: Final = Notice(
-    "no passage has a word of the question", f"--mode {' or '.join(_BY_MEANING)} searches by meaning"
-)
-_WORDS_KNOW: Final = f"{' and '.join(f'--mode {mode}' for mode in _BY_WORDS)} go by the words"
+_MEANING_FINDS: Final = f"--mode {BY_MEANING} or {BY_BOTH} searches by meaning"
+_WORDS_KNOW: Final = f"--mode {BY_BOTH} and --mode {BY_WORDS} go by the words"
 
 
 def notices(answer: Answer, cwd: str) -> list[Notice]:
@@ -161,8 +159,7 @@ def _no_hits(answer: Answer, cwd: str) -> Notice:
             listing = _listing(answer.read_as.filters)
             return Notice(f"the question has no words beside its filters: {listing} lists these files")
         return Notice("the question has no words beside what it leaves out: kb list lists files")
-    by_words_alone = answer.mode in _BY_WORDS and answer.mode not in _BY_MEANING
-    return _NO_WORD if by_words_alone else Notice("nothing found")
+    return Notice(nothing_found(answer.mode), _MEANING_FINDS if answer.mode in _WITHOUT_MEANING else "")
 
 
 def _listing(filters: Iterable[str]) -> str:
@@ -179,11 +176,11 @@ def _words_only(answer: Answer) -> Notice:
     counts = words_only_text(answer.index)
     # Filters choose among all files, whether they are embedded or not.
     filtered_out = answer.unmatched and not answer.hits and not answer.weak
-    if not counts or (filtered_out and answer.mode in _BY_WORDS):
+    if not counts or (filtered_out and answer.mode in _WITH_WORDS):
         return Notice("")
     said = f"found so far: {counts}"
-    if answer.mode in _BY_MEANING and answer.mode not in _BY_WORDS:
-        return Notice(said, f"--mode {' or '.join(_BY_BOTH)} goes by both", ":")
+    if answer.mode in _WITHOUT_WORDS:
+        return Notice(said, f"--mode {BY_BOTH} goes by both", ":")
     return Notice(said if answer.hits and not answer.weak else f"{said}; the answer may be in the others")
 
 

@@ -40,15 +40,13 @@ _ROWS_AROUND: Final = 100
 _PASSAGES_AROUND: Final = 60
 _MOST_HEADINGS: Final = 200
 _SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//")
-# The form in which a text of each kind is shown, and what makes it into HTML; all others are code.
+# Kinds of texts with a form of their own, and what makes it into HTML. Of the others prose is text, the rest code.
 _FORMS: Final[Mapping[str, tuple[str, Callable[[Excerpt], str]]]] = {
     "markdown": ("markdown", markdown),
     "org": ("org", org),
     "csv": ("table", table),
-    "text": ("text", text),
-    "rst": ("text", text),
-    "asciidoc": ("text", text),
-    "wiki": ("text", text),
+    # Its commands are coloured.
+    "latex": ("code", code),
 }
 
 
@@ -133,6 +131,11 @@ def open_document(kb: Knowledge, content: Content, query: Query, words: Words) -
     return _text(kb, query, shown=shown, links=links, passage=passage, words=words)
 
 
+def form_of(kind: str) -> tuple[str, Callable[[Excerpt], str]]:
+    """Return the form in which a text of a kind is shown, and what makes it into HTML."""
+    return _FORMS.get(kind) or (("text", text) if kind in REGISTRY.prose else ("code", code))
+
+
 def place_address(query: Query, file: KnownFile, line: int | None = None) -> str:
     """Return the address of a place in a document, with the search beside it."""
     return query.address("/read", file=file.absolute_path, line=line or 0, page=0)
@@ -179,7 +182,7 @@ def _text(
         head = kb.read(query.file, last_line=1).text
     source = _source_of(query, file, links, passage, words)
     source = replace(source, text=_shortened(found.text), first_line=found.first_line, head=head)
-    form, render = _FORMS.get(file.kind, ("code", code))
+    form, render = form_of(file.kind)
     html = with_words(sanitized(render(source), source.image), words)
     end = found.last_line
     return Opened(
