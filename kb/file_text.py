@@ -81,7 +81,7 @@ def read_part(files: Files, indexed: Passages, file: KnownFile, part: Part) -> F
         DocumentBusy: It is being written.
     """
     require_readable(files, file)
-    if file.kind in REGISTRY.extracted:
+    if REGISTRY.is_extracted(file.path, file.kind):
         return _extracted(files, indexed.passages(file), file, part)
     if part.page is not None:
         raise RequestError(f"{file.path} has no pages", "Ask for lines")

@@ -193,9 +193,18 @@ class Registry:
         return frozenset(suffix for row in self.rows if row.how == "child" for suffix in row.suffixes)
 
     @cached_property
-    def extracted(self) -> frozenset[str]:
-        """The kinds of documents whose text is extracted, so that its lines are not lines of the file."""
+    def _extracted(self) -> frozenset[str]:
         return frozenset(row.kind for row in self.rows if row.in_child)
+
+    def is_extracted(self, path: str, kind: str) -> bool:
+        """Whether the text of a document is extracted, so that its lines are not lines of the file.
+
+        Args:
+            path: Its path, with ``/``. An export of a wiki is of the same kind as a page of one, which is plain text.
+            kind: Its kind.
+        """
+        row = self.of(path)
+        return kind in self._extracted and not (row is not None and row.kind == kind and not row.in_child)
 
     @cached_property
     def by_line(self) -> frozenset[str]:

@@ -372,7 +372,7 @@ class StoredPassage:
     @property
     def exact(self) -> bool:
         """Whether its lines are those of the file itself, not of extracted text."""
-        return self.file.kind not in REGISTRY.extracted
+        return not REGISTRY.is_extracted(self.file.path, self.file.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,30 @@ def test_row_appears_in_every_view() -> None:
     assert "recipe" in registry.by_line & registry.anchored
     assert registry.notes[-1] == ".rcp"
     assert registry.documents - REGISTRY.documents == {".hrb"}
-    assert registry.extracted - REGISTRY.extracted == {"plant"}
+    assert registry.is_extracted("a.hrb", "plant")
+    assert not REGISTRY.is_extracted("a.hrb", "plant")
     assert registry.extras == (*REGISTRY.extras, "x")
     assert not child.available
     assert registry.parsers() == REGISTRY.parsers()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "extracted"),
+    [
+        ("mill.wiki", b"== Mill ==\n\nIt grinds.\n", False),
+        ("mill.mediawiki", b"== Mill ==\n\nIt grinds.\n", False),
+        ("mill.xml", b'<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/"></mediawiki>', True),
+        ("mill.pdf", b"%PDF-1.7", True),
+        ("mill.html", b"<html><body>x", True),
+        ("mill.md", b"# Mill", False),
+    ],
+)
+def test_lines_of_a_page_of_a_wiki_are_those_of_the_file(name: str, data: bytes, *, extracted: bool) -> None:
+    """It is opened in the editor, at its line, though an export of a wiki is of the same kind."""
+    row = REGISTRY.of_content(name, data)
+
+    assert row is not None
+    assert REGISTRY.is_extracted(f"notes/{name}", row.kind) is extracted
 
 
 # What somebody who adds formats writes: a module for each, and a row.

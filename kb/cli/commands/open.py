@@ -222,7 +222,7 @@ def launch_of(
         NoViewer: It is a document, and nothing that can show it is installed, or there is no display.
         KbError: There is no editor.
     """
-    if location.kind not in REGISTRY.extracted:
+    if not REGISTRY.is_extracted(location.path, location.kind):
         return _editor(location, environ, installed)
     display = has_display(environ)
     if location.kind == "pdf" and location.page and display:

@@ -126,7 +126,7 @@ def open_document(kb: Knowledge, content: Content, query: Query, words: Words) -
         data = content(shown.file.folder, shown.file.path)
         if opened := _notebook(query, data, shown=shown, links=links, passage=passage, words=words):
             return opened
-    if shown.file.kind in REGISTRY.extracted:
+    if REGISTRY.is_extracted(shown.file.path, shown.file.kind):
         return _extracted(query, shown, links, passage, words)
     return _text(kb, query, shown=shown, links=links, passage=passage, words=words)
 
