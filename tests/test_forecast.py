@@ -322,7 +322,7 @@ def test_init_says_it_on_a_terminal(
     """With the configuration that it has just written, instead of a sentence about the download."""
     out = io.StringIO()
     client = replace(
-        ClientContext.of_this_process(), out=out, stdout_tty=True, columns=200, cwd=str(tmp_path), environ={}
+        ClientContext.of_this_process(), out=out, stdout_tty=True, columns=1000, cwd=str(tmp_path), environ={}
     )
     file = tmp_path / "config.toml"
     monkeypatch.chdir(tmp_path)
@@ -332,7 +332,8 @@ def test_init_says_it_on_a_terminal(
     said = out.getvalue()
     assert f"{NOTES} files, about" in said
     assert f"with {tiny}" in said
-    assert said.endswith('Next: kb index, then kb "your question"\n')
+    own = f"kb --config {file}"
+    assert said.endswith(f'Next: {own} index, then {own} "your question"\n')
     assert not (tmp_path / ".kb").exists()
     assert settings.config.embed.model == str(tiny)
 

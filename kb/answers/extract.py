@@ -55,8 +55,10 @@ _DEVIATION: Final = 0.1
 _EMBEDDED: Final = 5
 # The least weight of a word that most sentences have.
 _LEAST_WEIGHT: Final = 0.05
-# A picture alone says nothing.
-_PICTURE: Final = re.compile(r"!\[[^\[\]]*\]\([^()]*\)|<img\b[^<>]*>", re.IGNORECASE)
+# A picture alone says nothing, nor do tags.
+_SAYS_NOTHING: Final = re.compile(
+    r"!\[[^\[\]]*\]\([^()]*\)|<img\b[^<>]*>|#[^\W\d][\w/-]*(?:\s+#[^\W\d][\w/-]*)*", re.IGNORECASE
+)
 # Front matter begins on one of these lines of a file; its keys that name a note and say nothing, and items of a list.
 _METADATA_LINES: Final = (1, 2)
 _NAMING: Final = re.compile(r"(?:tags?|keywords|categor(?:y|ies)|alias(?:es)?)\s*[:=]", re.IGNORECASE)
@@ -165,7 +167,7 @@ def _candidates(hits: Sequence[Hit]) -> Iterable[_Candidate]:
         if hit.passage.first_line in _METADATA_LINES:
             text = _without_names(text)
         for one in sentences(text, file.kind):
-            if _PICTURE.fullmatch(one.text):
+            if _SAYS_NOTHING.fullmatch(one.text):
                 continue
             quote = Quote(one.text, hit.rank, hit.passage.first_line + one.line)
             yield _Candidate(quote, at, file.language, passage, cosines[at])

@@ -57,10 +57,10 @@ def run_index(
     if news or standing:
         session.write_error(failures_text(news, session.error_style(), standing=standing))
     if given_up:
-        session.notice("some changes are not indexed yet; run kb index to resume")
+        session.notice(f"some changes are not indexed yet; run {session.command('index')} to resume")
         return 1
     if report.interrupted:
-        session.notice("interrupted; run kb index to resume")
+        session.notice(f"interrupted; run {session.command('index')} to resume")
         return INTERRUPTED
     return 0
 

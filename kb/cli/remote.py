@@ -66,6 +66,7 @@ def client_context(request: CommandRequest, output: CommandOutput) -> ClientCont
         lines=request.lines,
         error_columns=max(0, min(request.error_columns, _WIDEST)),
         terminal=request.terminal,
+        umask=request.umask,
         stdin=request.stdin,
         gone=output.stopping,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kb.cli.output.formats import to_json
 from kb.cli.output.progress import shown_progress, stoppable
@@ -39,6 +40,10 @@ def load_settings(session: Session, overrides: Mapping[str, str]) -> Settings:
     return load(session.config_file, client.environ, client.cwd or None, overrides, found=session.found)
 
 
+# How long the daemon may take, in seconds, before it is told what it does.
+_SLOW_SECONDS: Final = 3.0
+
+
 def open_knowledge(settings: Settings, warn: Callable[[str], None]) -> Knowledge:
     """The knowledge base of some settings, opened in this process."""
     from kb.app import LocalKnowledgeBase
@@ -66,6 +71,8 @@ class ClientContext:
         given: What was read or written in this process already; None if the command was typed in another one.
         gone: Whether the client has stopped listening.
         terminal: Identifies the terminal.
+        umask: The rights that new files do not have, of a client; those of a command that was typed in this process are
+            the system's to take away.
     """
 
     out: TextIO
@@ -82,6 +89,7 @@ class ClientContext:
     given: CommandInput | None = None
     gone: Callable[[], bool] | None = None
     terminal: str = ""
+    umask: int = 0
 
     @property
     def here(self) -> bool:
@@ -235,10 +243,21 @@ class Session:
         return self.open_knowledge(settings, self.notice)
 
     def wait_for_index(self, daemon: RunningDaemon, timeout: float | None = None) -> bool:
-        """Wait until the daemon has indexed everything on disk now; report it if that fails."""
-        with self.stoppable() as gone:
-            if daemon.sync(timeout, gone):
-                return True
+        """Wait until the daemon has indexed everything on disk now; report it if that fails, or takes a while."""
+        from kb.cli.output.reports import daemon_text
+
+        def tell() -> None:
+            self.notice(f"waiting for kb watch, {daemon_text(daemon.status())}; kb status shows how far it is")
+
+        slow = threading.Timer(_SLOW_SECONDS, tell)
+        slow.daemon = True
+        slow.start()
+        try:
+            with self.stoppable() as gone:
+                if daemon.sync(timeout, gone):
+                    return True
+        finally:
+            slow.cancel()
         errors = "; ".join(daemon.status()["errors"])
         self.notice(f"some files could not be indexed: {errors}" if errors else "some changes are not indexed yet")
         return False

@@ -273,7 +273,15 @@ def request_of(args: Sequence[str], store: str, cwd: str) -> dict[str, Any]:
         "error_columns": terminal_size(0, 2) if is_terminal(sys.stderr) else 0,
         "stdin": None,
         "terminal": terminal_id(environ),
+        "umask": _umask(),
     }
+
+
+def _umask() -> int:
+    """Return the rights that new files of this process do not have; they can only be read by setting others."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def connect(store: str, environ: Mapping[str, str]) -> DaemonConnection | None:

@@ -126,6 +126,7 @@ class CommandRequest(msgspec.Struct, frozen=True, kw_only=True):
     error_columns: int = 0
     stdin: str | None = None
     terminal: str = ""
+    umask: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values that no client of kb sends.

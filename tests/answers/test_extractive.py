@@ -120,12 +120,14 @@ def test_sentences_of_a_passage_that_waits_are_compared_by_their_own_cosine() ->
 @pytest.mark.parametrize(
     "picture",
     [
+        "#locksmith",
+        "#which/locksmith #keys",
         "![The locksmith Vogel](https://example.com/locksmith.png)",
         '<img src="locksmith.png" alt="The locksmith Vogel" width="300">',
     ],
 )
-def test_a_picture_is_no_answer(picture: str) -> None:
-    """However well its description matches."""
+def test_a_picture_or_tags_are_no_answer(picture: str) -> None:
+    """However well the description of the one or the names of the others match."""
     text = f"{picture}\n\nIt rained."
     assert [one.text for one in best(answered("Which locksmith?", text))] == ["It rained."]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from made_up import FakeKnowledge, answer, hit, settings
 from kb.cli.main import run
 from kb.cli.remote import DaemonProxy, Stream, client_context
 from kb.cli.session import InputNeeded, Session
+from kb.records import IndexReport
 from kb.service.server import CommandOutput, CommandRequest
 
 if TYPE_CHECKING:
@@ -83,6 +85,32 @@ def test_a_note_says_on_a_terminal_that_it_is_one() -> None:
     assert answered(asked, FakeKnowledge()) == (0, b'{"out": "2026-01-15.md\\n"}\n')
 
 
+class Writing(FakeKnowledge):
+    """Writes notes to a folder, with the rights that a daemon's umask leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def note(self, text: str, **options: Any) -> tuple[str, IndexReport]:
+        """Write one."""
+        file = self.folder / "note.md"
+        file.write_text(text, "utf-8")
+        file.chmod(0o644)
+        options["on_written"](str(file))
+        return str(file), IndexReport()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o027, 0o640), (0o022, 0o644), (0, 0o644)])
+def test_a_note_has_the_rights_of_whoever_wrote_it(tmp_path: Path, umask: int, mode: int) -> None:
+    """A note that nobody else should read stays private, though the daemon writes it under another umask."""
+    asked = msgspec.structs.replace(request("note", "Buy", "milk"), umask=umask)
+
+    assert answered(asked, Writing(tmp_path), folder=str(tmp_path))[0] == 0
+
+    assert (tmp_path / "note.md").stat().st_mode & 0o777 == mode
+
+
 class FailingOwner:
     """A daemon that cannot bring the index in line, and says why; or waits until the client is gone."""
 
@@ -143,6 +171,38 @@ def test_a_command_writes_to_whoever_asked(capfd: pytest.CaptureFixture[str]) ->
     assert (code, frames[:8]) == (2, b'{"err": ')
     assert answered(request("statsu"), kb)[1].startswith(b'{"err": "kb: no command')
     assert capfd.readouterr() == ("", "")
+
+
+class SlowOwner(FailingOwner):
+    """A daemon that takes its time to embed."""
+
+    def sync(self, timeout: float | None, gone: Callable[[], bool]) -> bool:
+        """It succeeds."""
+        del timeout, gone
+        time.sleep(0.5)
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """How far it is."""
+        run = {"embedded": 242, "to_embed": 2420}
+        return {
+            "pid": 7, "state": "watching", "reason": "", "since": "2026-01-15T10:00:00+00:00", "waiting": 0,
+            "errors": [], "last_sweep": "2026-01-15T10:00:00+00:00", "run": run,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.05, True), (60.0, False)])
+def test_who_waits_long_hears_how_far_the_daemon_is(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, *, told: bool
+) -> None:
+    """After some seconds, once; nothing where it takes no longer."""
+    monkeypatch.setattr("kb.cli.session._SLOW_SECONDS", seconds)
+
+    code, frames = answered(request("sync"), FakeKnowledge(), SlowOwner())
+
+    assert code == 0
+    assert frames.count(b"waiting for kb watch, watching, process 7") == told
+    assert frames.count(b"embedding 242 of 2,420 passages") == told
 
 
 def test_who_waits_for_the_folders_hears_what_failed() -> None:

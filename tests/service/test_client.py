@@ -320,6 +320,16 @@ def test_answer_that_is_cut_off(sent: bytes, tmp_path: Path) -> None:
     theirs.close()
 
 
+def test_the_umask_of_whoever_asks_is_told() -> None:
+    """It stays as it was."""
+    before = os.umask(0o027)
+    try:
+        assert request_of(["note", "x"], "/store", "/")["umask"] == 0o027
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
 @ON_BOTH
 def test_another_version_is_told(store: str, capfd: pytest.CaptureFixture[str]) -> None:
     """After an upgrade the old daemon still runs; the message says what to do."""

@@ -83,13 +83,13 @@ def init(
             trust_written(session, target)
         _warn_about_precedence(session, target, real)
     if session.client.stdout_tty and _show_forecast(session, target):
-        session.say('Next: kb index, then kb "your question"\n')
+        session.say(_next(session))
         return 0
     default = Config().embed.model
     if (model or session.client.environ.get("KB_EMBED__MODEL") or default) == default:
         session.say(f"The first run downloads {default} (about 2.3 GB) unless it is already on this machine;\n")
         session.say(f"{one_line(again('--force', chosen=_BUNDLED))} avoids that.\n")
-    session.say('Next: kb index, then kb "your question"\n')
+    session.say(_next(session))
     return 0
 
 
@@ -142,7 +142,7 @@ def _add(session: Session, target: Path, folders: Sequence[str]) -> int:
         trust_written(session, target)
     daemon = _reloading_daemon(session, target)
     if daemon is None:
-        session.say("Next: kb index\n")
+        session.say(f"Next: {session.command('index')}\n")
     else:
         session.say(f"kb watch (process {daemon}) reads it within seconds; kb sync waits until that is done\n")
     return 0
@@ -271,3 +271,8 @@ def _warn_about_precedence(session: Session, target: Path, folders: Sequence[str
             session.notice(
                 f"it applies in {target.parent} and below, not in {folder}; kb init writes one that applies everywhere"
             )
+
+
+def _next(session: Session) -> str:
+    """What to type next, with the configuration that was written."""
+    return f'Next: {session.command("index")}, then {session.command()} "your question"\n'

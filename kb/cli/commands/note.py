@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -41,6 +44,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     def on_written(path: str) -> None:
         nonlocal written
         written = True
+        _take_rights(path, session.client.umask)
         if session.client.given is not None:
             session.client.given.taken = True
         shown = shown_path(path, session.style().cwd)
@@ -66,6 +70,14 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     if own:
         session.write_error(failures_text(own, session.error_style()))
     return 0
+
+
+def _take_rights(path: str, umask: int) -> None:
+    """Take from a new note the rights that new files of its writer do not have, though the daemon wrote it."""
+    with suppress(OSError):
+        mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - undecodable bytes
+        if mode & umask:
+            os.chmod(path, mode & ~umask)  # noqa: PTH101 - the same
 
 
 def _not_indexed(session: Session, error: BaseException) -> int:
