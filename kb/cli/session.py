@@ -247,7 +247,7 @@ class Session:
         from kb.cli.output.reports import daemon_text
 
         def tell() -> None:
-            self.notice(f"waiting for kb watch, {daemon_text(daemon.status())}; kb status shows how far it is")
+            self.notice(f"waiting for kb watch ({daemon_text(daemon.status())}); kb status shows how far it is")
 
         slow = threading.Timer(_SLOW_SECONDS, tell)
         slow.daemon = True

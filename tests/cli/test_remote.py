@@ -201,7 +201,7 @@ def test_who_waits_long_hears_how_far_the_daemon_is(
     code, frames = answered(request("sync"), FakeKnowledge(), SlowOwner())
 
     assert code == 0
-    assert frames.count(b"waiting for kb watch, watching, process 7") == told
+    assert frames.count(b"waiting for kb watch (watching, process 7") == told
     assert frames.count(b"embedding 242 of 2,420 passages") == told
 
 
