@@ -15,6 +15,7 @@ from kb.answers.kinds import holds, kind_of
 from kb.answers.roles import asks_how, asks_why, gives_reason, gives_step, refers_back, states_problem
 from kb.records import Quote
 from kb.records.characters import compared
+from kb.records.documents import ALIAS_KEYS, TAG_KEYS
 from kb.search.sentences import BY_LINE, sentences
 from kb.search.words import content_words, words_of
 
@@ -61,7 +62,7 @@ _SAYS_NOTHING: Final = re.compile(
 )
 # Front matter begins on one of these lines of a file; its keys that name a note and say nothing, and items of a list.
 _METADATA_LINES: Final = (1, 2)
-_NAMING: Final = re.compile(r"(?:tags?|keywords|categor(?:y|ies)|alias(?:es)?)\s*[:=]", re.IGNORECASE)
+_NAMING: Final = re.compile(rf"(?:{'|'.join((*TAG_KEYS, *ALIAS_KEYS))})\s*[:=]", re.IGNORECASE)
 _ITEM: Final = (" ", "\t", "-", "]")
 _FENCES: Final = frozenset({"---", "...", "+++"})
 # Between paragraphs.

@@ -40,7 +40,7 @@ def load_settings(session: Session, overrides: Mapping[str, str]) -> Settings:
     return load(session.config_file, client.environ, client.cwd or None, overrides, found=session.found)
 
 
-# How long the daemon may take, in seconds, before it is told what it does.
+# How long a command waits for the daemon, in seconds, before it says what for.
 _SLOW_SECONDS: Final = 3.0
 
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from kb.formats.markup import one_line
 from kb.records.characters import unaccented
+from kb.records.documents import ALIAS_KEYS, TAG_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,14 +39,12 @@ _FENCES: Final[Mapping[str, frozenset[str]]] = {
 # How many known keys metadata without a fence have at least.
 _FEWEST_KNOWN: Final = 2
 _TITLE_KEYS: Final = ("title",)
-_TAG_KEYS: Final = ("tags", "tag", "keywords", "categories", "category")
-_ALIAS_KEYS: Final = ("aliases", "alias")
 _LANGUAGE_KEYS: Final = ("lang", "language")
 _DATE_KEYS: Final = ("date", "created", "published", "updated", "modified", "lastmod")
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _YAML_TAG: Final = "tag:yaml.org,2002:"
 # Front matter with only these keys is not embedded: they are stored separately or are for programs.
-_LABELS: Final = frozenset((*_TITLE_KEYS, *_TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KEYS))
+_LABELS: Final = frozenset((*_TITLE_KEYS, *TAG_KEYS, *_LANGUAGE_KEYS, *_DATE_KEYS))
 _SETTINGS: Final = re.compile(
     r"id|uid|uuid|guid|slug|url|permalink|redirect_.*|draft|publish|private|pinned|(?:created|updated).at|type|status|"
     r"layout|template|format|output|engine|execute|jupyter|jupytext|kernelspec|cssclass(?:es)?|theme|icon|image|cover|"
@@ -57,7 +56,7 @@ _ENTRY: Final = re.compile(
     r"(?P<quote>[\"']?)(?P<key>[^\W\d][\w.-]*(?: [\w.-]+){0,3})(?P=quote)\s*:(?=\s|$)(?P<value>.*)"
 )
 # A known key whose value follows without a blank.
-_KNOWN: Final = _LABELS | frozenset(_ALIAS_KEYS)
+_KNOWN: Final = _LABELS | frozenset(ALIAS_KEYS)
 _CLOSE: Final = re.compile(rf"({'|'.join(sorted(_KNOWN))}):(?=\S)(?!//)", re.IGNORECASE)
 _PAIRS: Final = {"`": "`", '"': '"', "'": "'", "[": "]", "{": "}"}
 # A line that belongs to no key: it is not indented, and is not an item, a comment or the end of a list.
@@ -460,8 +459,8 @@ def _understand(values: Mapping[str, Any], body_line: int) -> FrontMatter:
     titles = (_scalar(given[key]) for key in _TITLE_KEYS if key in given)
     return FrontMatter(
         title=next((title for title in titles if title), ""),
-        tags=_unique(tag for key in _TAG_KEYS for tag in _tags(given.get(key))),
-        aliases=_unique(alias for key in _ALIAS_KEYS for alias in _names(given.get(key))),
+        tags=_unique(tag for key in TAG_KEYS for tag in _tags(given.get(key))),
+        aliases=_unique(alias for key in ALIAS_KEYS for alias in _names(given.get(key))),
         date=next((day for day in dates if day is not None), None),
         body_line=body_line,
         markup_line=body_line,

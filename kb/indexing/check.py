@@ -149,7 +149,7 @@ class Checker:
             return Difference("file unreadable", known.path, error.message)
         detail = _passage_difference(identify(known.id, passages), self._catalog.passages_of(known.id))
         if detail and self._indexer.is_outdated(known.path):
-            detail = "this kb reads it in another way, as from the next index run"
+            detail = "this version of kb reads it differently; kb index reads it again"
         return Difference("passage wrong", known.path, detail) if detail else None
 
     def _known_ids(self) -> frozenset[str]:

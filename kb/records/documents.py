@@ -152,6 +152,9 @@ FileKind: TypeAlias = Literal["added", "changed", "moved", "unchanged", "failed"
 
 # Part of the reason of a failure, by which kb status counts files that could be read with OCR.
 SCANNED: Final = "has no text, only images"
+# The keys of metadata, such as front matter, that hold the tags of a document, and its other names.
+TAG_KEYS: Final = ("tags", "tag", "keywords", "categories", "category")
+ALIAS_KEYS: Final = ("aliases", "alias")
 
 
 def digest_of(embedded: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,8 @@ def test_a_note_says_on_a_terminal_that_it_is_one() -> None:
 class Writing(FakeKnowledge):
     """Writes notes to a folder, with the rights that a daemon's umask leaves."""
 
+    mode = 0o644
+
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
@@ -96,7 +99,7 @@ class Writing(FakeKnowledge):
         """Write one."""
         file = self.folder / "note.md"
         file.write_text(text, "utf-8")
-        file.chmod(0o644)
+        file.chmod(self.mode)
         options["on_written"](str(file))
         return str(file), IndexReport()
 
@@ -109,6 +112,24 @@ def test_a_note_has_the_rights_of_whoever_wrote_it(tmp_path: Path, umask: int, m
     assert answered(asked, Writing(tmp_path), folder=str(tmp_path))[0] == 0
 
     assert (tmp_path / "note.md").stat().st_mode & 0o777 == mode
+
+
+def test_a_note_whose_rights_cannot_be_changed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk without them; it is written all the same."""
+    change = os.chmod
+
+    def refuse(path: str, mode: int, **options: Any) -> None:
+        if mode != Writing.mode:
+            raise PermissionError(1, "Operation not permitted")
+        change(path, mode, **options)
+
+    monkeypatch.setattr("os.chmod", refuse)
+    asked = msgspec.structs.replace(request("note", "Buy", "milk"), umask=0o077)
+
+    code, frames = answered(asked, Writing(tmp_path), folder=str(tmp_path))
+
+    assert code == 0
+    assert b"others may read the note, whose rights cannot be changed: operation not permitted" in frames.lower()
 
 
 class FailingOwner:

@@ -142,7 +142,7 @@ def test_what_an_update_reads_in_another_way_is_told_as_such(world: World) -> No
     report = world.run()
 
     assert {one.where: one.detail for one in found} == {
-        "a.md": "this kb reads it in another way, as from the next index run"
+        "a.md": "this version of kb reads it differently; kb index reads it again"
     }
     assert (report.changed, report.unchanged, report.reread) == (0, 2, 2)
     assert world.run().reread == 0

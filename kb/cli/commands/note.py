@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import traceback
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ from kb.cli.command import command
 from kb.cli.output.reports import failures_text
 from kb.cli.output.terminal import sanitize, shown_path
 from kb.cli.resource_errors import resource_error
-from kb.errors import KbError, OutputError, sentence_of
+from kb.errors import KbError, OutputError, reason_of, sentence_of
 from kb.notes import require_place
 from kb.service.client import INTERRUPTED
 from kb.system import shell
@@ -44,7 +43,7 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     def on_written(path: str) -> None:
         nonlocal written
         written = True
-        _take_rights(path, session.client.umask)
+        _take_rights(session, path)
         if session.client.given is not None:
             session.client.given.taken = True
         shown = shown_path(path, session.style().cwd)
@@ -72,12 +71,16 @@ def note(session: Session, text: tuple[str, ...], title: str | None, tags: tuple
     return 0
 
 
-def _take_rights(path: str, umask: int) -> None:
+def _take_rights(session: Session, path: str) -> None:
     """Take from a new note the rights that new files of its writer do not have, though the daemon wrote it."""
-    with suppress(OSError):
+    umask = session.client.umask
+    try:
         mode = stat.S_IMODE(os.stat(path).st_mode)  # noqa: PTH116 - undecodable bytes
         if mode & umask:
             os.chmod(path, mode & ~umask)  # noqa: PTH101 - the same
+    except OSError as error:
+        if umask:
+            session.notice(f"others may read the note, whose rights cannot be changed: {reason_of(error)}")
 
 
 def _not_indexed(session: Session, error: BaseException) -> int:
